@@ -1,0 +1,143 @@
+/**
+ * The one configuration schema of all parts. Each command reads the sections it needs; a file may hold them all.
+ * Every leaf is a key of the file (`rtmp.port`), an environment variable (`WEIR_RTMP_PORT`) and a flag (`--rtmp-port`).
+ * Units are in the names; addresses are `host` + `port`.
+ */
+import Type, { type Static, type TProperties } from 'typebox';
+import { DATABASE } from '../tables.ts';
+
+/** Marks a string that is blanked when the configuration is printed. */
+export const SECRET = 'secret';
+
+const section = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false, default: {} });
+const text = (fallback: string, description: string) => Type.String({ default: fallback, description });
+const secret = (fallback: string, description: string) =>
+  Type.String({ default: fallback, description, format: SECRET });
+const count = (fallback: number, description: string, minimum = 0, maximum = Number.MAX_SAFE_INTEGER) =>
+  Type.Integer({ default: fallback, description, minimum, maximum });
+const port = (fallback: number, description: string) =>
+  count(fallback, `${description} (0 picks a free port)`, 0, 65_535);
+const list = (fallback: string[], description: string) =>
+  Type.Array(Type.String(), { default: fallback, description });
+
+export const ConfigSchema = section({
+  cluster: text('weir', 'Name of the cluster; all nodes of one cluster share it'),
+  site: text('default', 'Where the machine stands (data centre, region)'),
+  log: section({
+    level: Type.Union(
+      ['trace', 'debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),
+      { default: 'info', description: 'Least severity that is logged: trace, debug, info, warn, error, silent' },
+    ),
+  }),
+  machine: section({
+    stateDir: text(
+      '/var/lib/weir',
+      'Folder shared by all nodes of this machine: its generated id and the host reporter’s lock',
+    ),
+    id: text('', 'Stable machine id; empty = the system’s machine-id file, else generated once into stateDir'),
+    cards: list([], 'Speeds of network cards the kernel does not know, as name=bits per second, e.g. eth0=1000000000'),
+  }),
+  node: section({
+    name: text('', 'Name of this node, unique in the cluster; empty = the host name'),
+    role: Type.Union([Type.Literal('edge'), Type.Literal('origin')], {
+      default: 'edge',
+      description: 'edge: takes publishers and viewers; origin: relays streams between edges',
+    }),
+    dataDir: text('.weir/node', 'Folder of this node’s outbox'),
+    advertise: text('127.0.0.1', 'Host under which other members reach this node'),
+  }),
+  rtmp: section({
+    host: text('0.0.0.0', 'Address of the RTMP listener'),
+    port: port(1935, 'Port of the RTMP listener'),
+    chunkSizeBytes: count(65_536, 'Chunk size of what the node sends', 128, 16_777_215),
+    maxMessageBytes: count(16_777_215, 'Largest message a publisher may send', 1_024, 16_777_215),
+    handshakeTimeoutMs: count(10_000, 'Time a client has from connecting to publishing or playing', 100),
+    idleTimeoutMs: count(30_000, 'A publisher that sends nothing for so long is closed', 100),
+  }),
+  http: section({
+    host: text('0.0.0.0', 'Address of the HTTP listener (HTTP-FLV, health)'),
+    port: port(8080, 'Port of the HTTP listener'),
+  }),
+  relay: section({
+    host: text('0.0.0.0', 'Address of the relay listener, for members of the cluster only'),
+    port: port(1936, 'Port of the relay listener'),
+    keys: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Keys of the cluster: the first signs, all are accepted (rotation). Needed by every node',
+    }),
+    origins: list([], 'Configured origins as name=host:relayPort, used when NATS is away'),
+    connectTimeoutMs: count(2_000, 'Time an upstream has to answer', 50),
+    stallTimeoutMs: count(3_000, 'An upstream that sends nothing for so long is left for the next one', 100),
+    lingerMs: count(5_000, 'A pull ends this long after its last viewer'),
+    maxHops: count(4, 'Nodes between publisher and viewer at most', 1, 16),
+  }),
+  stream: section({
+    mergeWindowMinMs: count(0, 'Smallest merge window; 0 = every message at once', 0, 5_000),
+    mergeWindowMaxMs: count(350, 'Largest merge window; the window grows with load up to it', 0, 5_000),
+    gopCacheBytes: count(8_388_608, 'GOP cache of one stream at most; 0 = off'),
+    gopCacheMs: count(10_000, 'GOP cache of one stream at most, in media time', 0),
+    notFoundWaitMs: count(3_000, 'How long a viewer waits for an unknown stream before StreamNotFound'),
+    publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
+    viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
+    viewerQueueMs: count(10_000, 'A viewer that takes nothing for so long with a full queue is put out', 100),
+  }),
+  limits: section({
+    connections: count(8_000, 'Publishers and viewers of this node together (edge 8000, origin 10000 by custom)', 1),
+  }),
+  nats: section({
+    servers: list(['nats://127.0.0.1:4222'], 'Addresses of the NATS servers'),
+    user: text('', 'NATS user; empty = none'),
+    password: secret('', 'NATS password'),
+    token: secret('', 'NATS token; empty = none'),
+    credsFile: text('', 'NATS credentials file; empty = none'),
+    replicas: count(1, 'Replicas of streams and buckets (3 in a cluster)', 1, 5),
+  }),
+  telemetry: section({
+    intervalMs: count(5_000, 'Sampling interval, on the grid of the UTC clock', 100),
+    partitions: count(4, 'Partitions of the telemetry stream; the same on all nodes and ingest copies', 1, 256),
+    outboxMaxBytes: count(268_435_456, 'Outbox on disk at most; the oldest messages are dropped and counted beyond', 65_536),
+    outboxMaxAgeMs: count(604_800_000, 'Age of the oldest message in the outbox at most', 1_000),
+    streamMaxBytes: count(1_073_741_824, 'Telemetry stream in JetStream at most', 1_048_576),
+    streamMaxAgeMs: count(604_800_000, 'Age of the oldest message in JetStream at most', 1_000),
+  }),
+  ingest: section({
+    host: text('0.0.0.0', 'Address of the ingest service'),
+    port: port(4318, 'Port of the ingest service (OTLP over HTTP)'),
+    name: text('', 'Name of this copy, unique among the copies; empty = host name and pid'),
+    role: Type.Union([Type.Literal('receive'), Type.Literal('write'), Type.Literal('all')], {
+      default: 'all',
+      description: 'receive: takes telemetry over HTTP; write: JetStream to ClickHouse; all: both',
+    }),
+    batchMaxMessages: count(2_000, 'Messages of one batch at most', 1, 100_000),
+    batchMaxBytes: count(16_777_216, 'Payload bytes of one batch at most', 1_024),
+    batchMaxDelayMs: count(500, 'A batch is written at the latest so long after its first message', 0),
+  }),
+  clickhouse: section({
+    url: text('http://127.0.0.1:8123', 'HTTP address of ClickHouse or of the embedded store'),
+    database: text(DATABASE, 'Database of all tables'),
+    user: text('weir', 'User that writes'),
+    password: secret('', 'Password of the user that writes'),
+    readUser: text('weir_read', 'User that only reads'),
+    readPassword: secret('', 'Password of the user that only reads'),
+    cluster: text('', 'ClickHouse cluster for ON CLUSTER and replicated tables; empty = one server'),
+    requestTimeoutMs: count(30_000, 'Time a request may take', 100),
+  }),
+  store: section({
+    host: text('127.0.0.1', 'Address of the embedded store'),
+    port: port(8123, 'Port of the embedded store (ClickHouse HTTP interface)'),
+    dataDir: text('.weir/store', 'Folder of the embedded store’s data'),
+    maxExecutionSeconds: count(30, 'Time a query of the read-only user may take', 1),
+    maxResultRows: count(1_000_000, 'Rows a query of the read-only user may return', 1),
+    maxMemoryBytes: count(4_294_967_296, 'Memory a query of the read-only user may take', 1_048_576),
+  }),
+});
+
+/** The whole configuration, every key present. */
+export type Config = Static<typeof ConfigSchema>;
+
+/** A configuration as people write it: any part may be missing. */
+export type PartialConfig = { [S in keyof Config]?: Config[S] extends object ? Partial<Config[S]> : Config[S] };
+
+/** Name of a top-level section or key. */
+export type SectionName = keyof Config;

@@ -1,0 +1,59 @@
+/**
+ * OTLP log records that are events: one when a connection gets its role, one when it ends, one per fail-over.
+ * The record's `eventName` names it; its attributes carry the fields; ingest turns them into rows.
+ */
+
+export const EVENT = {
+  connectionOpened: 'live.connection.opened',
+  connectionClosed: 'live.connection.closed',
+  failover: 'live.failover',
+} as const;
+
+export type ConnectionRole = 'publisher' | 'viewer' | 'relay';
+export type Protocol = 'rtmp' | 'rtmps' | 'http-flv' | 'ws-flv';
+
+/** Attribute names of connection events; the closed event repeats all of the opened one. */
+export const CONNECTION_ATTRIBUTE = {
+  /** UUID of the connection. */
+  id: 'live.connection.id',
+  role: 'role',
+  protocol: 'protocol',
+  app: 'app',
+  stream: 'stream',
+  clientAddress: 'client.address',
+  clientPort: 'client.port',
+  /** Viewer's session id from the query parameter `session`, if any. */
+  session: 'session.id',
+  /** What the client calls itself (`flashVer`, User-Agent), at most 200 characters. */
+  userAgent: 'user_agent.original',
+  /** Unix time, ms, of the moment the connection got its role. */
+  openedAtMs: 'live.connection.opened_at',
+  // closed only:
+  reason: 'reason',
+  bytesIn: 'live.connection.bytes_in',
+  /** Bytes handed to the socket. */
+  bytesQueued: 'live.connection.bytes_queued',
+  /** Bytes the kernel has taken. */
+  bytesDelivered: 'live.connection.bytes_delivered',
+  framesDropped: 'live.connection.frames_dropped',
+} as const;
+
+/** Why a connection ended or was refused; the values of the attribute `reason`. */
+export const CLOSE_REASONS = [
+  'client-closed',
+  'client-reset',
+  'stream-ended',
+  'stream-not-found',
+  'stream-busy',
+  'slow-viewer',
+  'idle',
+  'limit',
+  'refused',
+  'bad-handshake',
+  'protocol-error',
+  'kicked',
+  'shutdown',
+  'silent',
+  'error',
+] as const;
+export type CloseReason = (typeof CLOSE_REASONS)[number];

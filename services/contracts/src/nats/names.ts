@@ -1,0 +1,87 @@
+/** Every NATS name the parts agree on: the telemetry stream, its subjects, message headers, and the KV buckets. */
+
+/** JetStream stream that holds all telemetry until ingest has written it. */
+export const TELEMETRY_STREAM = 'WEIR_TELEMETRY';
+
+/** Prefix of all telemetry subjects: `weir.telemetry.<partition>.<signal>.<node>`. */
+export const TELEMETRY_SUBJECT_PREFIX = 'weir.telemetry';
+
+/** JetStream stream that holds messages ingest could not use, with the reason in a header. */
+export const DEAD_LETTER_STREAM = 'WEIR_DEAD_LETTERS';
+
+/** Prefix of dead-letter subjects: `weir.deadletter.<partition>.<signal>.<node>`. */
+export const DEAD_LETTER_SUBJECT_PREFIX = 'weir.deadletter';
+
+export type Signal = 'metrics' | 'logs' | 'faro';
+
+/** Headers of a telemetry message, besides NATS' own message id. */
+export const HEADER = {
+  /** `application/x-protobuf` (OTLP) or `application/json` (Faro). */
+  contentType: 'Content-Type',
+  /** Identity of the outbox that sent it: stable over restarts of its node, new when its file was lost. */
+  outbox: 'Weir-Outbox',
+  /** Sequence of the message in its outbox, decimal, from 1 without holes unless the outbox dropped data. */
+  sequence: 'Weir-Sequence',
+  /** Dead letters only: why the message could not be used, and its code. */
+  reason: 'Weir-Reason',
+  reasonCode: 'Weir-Reason-Code',
+} as const;
+
+/** KV buckets. A bucket has one lease time (its TTL): per-key TTLs are not honoured by NATS 2.9. */
+export const BUCKET = {
+  /** Node heartbeats by node name; lease = {@link NODE_LEASE_MS}. */
+  nodes: 'weir_nodes',
+  /** Who publishes which stream, by {@link kvKey} of `app/name`; refreshed with the heartbeat. */
+  streams: 'weir_streams',
+  /** Elected roles. */
+  roles: 'weir_roles',
+  /** Which ingest copy owns which partition. */
+  owners: 'weir_ingest_owners',
+  /** Per partition: what was written and which batch is being written. No lease: this is what exactly-once rests on. */
+  progress: 'weir_ingest_progress',
+} as const;
+
+/** A heartbeat not refreshed for this long means that the node is gone. */
+export const NODE_LEASE_MS = 6_000;
+
+/** How often a node refreshes its heartbeat and its streams. */
+export const NODE_HEARTBEAT_MS = 2_000;
+
+/** The partition of a node: FNV-1a (32 bit) of its name modulo `partitions`. All messages of a node share one. */
+export function partitionOf(node: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(node)) {
+    hash ^= byte;
+    hash = Math.imul(hash, 0x01000193) >>> 0;
+  }
+  return hash % partitions;
+}
+
+/** Subject of a node's telemetry. `node` must be a {@link isNodeName valid name}. */
+export function telemetrySubject(partition: number, signal: Signal, node: string): string {
+  return `${TELEMETRY_SUBJECT_PREFIX}.${partition}.${signal}.${node}`;
+}
+
+/** The parts of a telemetry subject, or undefined when it is not one. */
+export function parseTelemetrySubject(
+  subject: string,
+): { partition: number; signal: Signal; node: string } | undefined {
+  const match = /^weir\.telemetry\.(\d+)\.(metrics|logs|faro)\.([^.\s]+)$/.exec(subject);
+  if (!match) return undefined;
+  return { partition: Number(match[1]), signal: match[2] as Signal, node: match[3] as string };
+}
+
+/** A node's name is one subject token and one KV key: letters, digits, `-` and `_`, 1-63 characters. */
+export function isNodeName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name);
+}
+
+/** A KV key for any text (stream names may hold characters that NATS refuses): base64url without padding. */
+export function kvKey(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64url');
+}
+
+/** The text behind a {@link kvKey}. */
+export function fromKvKey(key: string): string {
+  return Buffer.from(key, 'base64url').toString('utf8');
+}

@@ -1,0 +1,39 @@
+/** Resource attributes of everything a node reports: who it is, and the inventory of its machine (M1). */
+
+export const RESOURCE = {
+  cluster: 'weir.cluster',
+  site: 'weir.site',
+  machineId: 'host.id',
+  /** Node name; OpenTelemetry's name for one running copy of a service. */
+  node: 'service.instance.id',
+  role: 'weir.node.role',
+  serviceName: 'service.name',
+  serviceVersion: 'service.version',
+  hostName: 'host.name',
+  hostArch: 'host.arch',
+  hostIp: 'host.ip',
+  hostMac: 'host.mac',
+  osType: 'os.type',
+  osDescription: 'os.description',
+  osVersion: 'os.version',
+  /** Kernel release. */
+  kernel: 'os.kernel.version',
+  /** Distinct CPU models, one entry per physical processor. */
+  cpuModels: 'host.cpu.model.name',
+  cpuLogicalCount: 'host.cpu.logical.count',
+  memoryBytes: 'host.memory.size',
+  /** One JSON object per entry: {@link NetworkCard}. */
+  networkCards: 'host.network.cards',
+  processId: 'process.pid',
+} as const;
+
+/** `service.name` of every Weir node. */
+export const SERVICE_NAME = 'weir';
+
+/** One network card in the inventory. `speedBitsPerSecond` is 0 when nobody knows it. */
+export interface NetworkCard {
+  name: string;
+  mac: string;
+  ip: string[];
+  speedBitsPerSecond: number;
+}
