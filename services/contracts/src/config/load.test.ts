@@ -70,6 +70,9 @@ describe('configuration', () => {
   it('gives each leaf a description and one flag of its own', () => {
     const leaves = configLeaves();
     assert.equal(new Set(leaves.map((leaf) => leaf.flag)).size, leaves.length);
-    assert.deepEqual(leaves.filter((leaf) => leaf.description === '').map((leaf) => leaf.flag), []);
+    assert.deepEqual(
+      leaves.filter((leaf) => leaf.description === '').map((leaf) => leaf.flag),
+      [],
+    );
   });
 });

@@ -87,7 +87,10 @@ export function loadConfig(sources: ConfigSources = {}): Readonly<Config> {
   const [error] = Value.Errors(ConfigSchema, config);
   if (error) {
     const key = error.instancePath.slice(1).replaceAll('/', '.');
-    throw new ConfigError('CONFIG_INVALID', `Configuration key "${key}" ${error.message}, but is ${show(config, key)}.`);
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `Configuration key "${key}" ${error.message}, but is ${show(config, key)}.`,
+    );
   }
   return deepFreeze(config as Config);
 }
@@ -98,7 +101,12 @@ export function redactConfig(config: Readonly<Config>): PartialConfig {
   for (const leaf of configLeaves()) {
     if (!leaf.secret) continue;
     const value = valueAt(copy, leaf.path);
-    if (Array.isArray(value)) setAt(copy, leaf.path, value.map(() => '***'));
+    if (Array.isArray(value))
+      setAt(
+        copy,
+        leaf.path,
+        value.map(() => '***'),
+      );
     else if (value !== '') setAt(copy, leaf.path, '***');
   }
   return copy as PartialConfig;
@@ -140,7 +148,13 @@ function mergeObject(
   const known = Object.keys(schema.properties ?? {});
   for (const [key, value] of Object.entries(from)) {
     const child = schema.properties?.[key];
-    if (!child) throw unknownKey('configuration key', [...path, key].join('.'), known.map((k) => [...path, k].join('.')), where);
+    if (!child)
+      throw unknownKey(
+        'configuration key',
+        [...path, key].join('.'),
+        known.map((k) => [...path, k].join('.')),
+        where,
+      );
     if (child.type === 'object') {
       const target = (into[key] ??= {}) as Record<string, unknown>;
       mergeObject(child, target, value, [...path, key], where);
@@ -158,11 +172,21 @@ function applyEnv(into: Record<string, unknown>, env: NodeJS.ProcessEnv, leaves:
   }
 }
 
-function applyFlags(into: Record<string, unknown>, flags: Readonly<Record<string, string>>, leaves: ConfigLeaf[]): void {
+function applyFlags(
+  into: Record<string, unknown>,
+  flags: Readonly<Record<string, string>>,
+  leaves: ConfigLeaf[],
+): void {
   const byFlag = new Map(leaves.map((leaf) => [leaf.flag, leaf]));
   for (const [name, raw] of Object.entries(flags)) {
     const leaf = byFlag.get(name);
-    if (!leaf) throw unknownKey('flag', `--${name}`, [...byFlag.keys()].map((flag) => `--${flag}`), 'the command line');
+    if (!leaf)
+      throw unknownKey(
+        'flag',
+        `--${name}`,
+        [...byFlag.keys()].map((flag) => `--${flag}`),
+        'the command line',
+      );
     setAt(into, leaf.path, parseRaw(leaf, raw, `--${name}`));
   }
 }
@@ -172,7 +196,10 @@ function parseRaw(leaf: ConfigLeaf, raw: string, where: string): unknown {
     case 'string':
       return raw;
     case 'array':
-      return raw.split(',').map((item) => item.trim()).filter((item) => item !== '');
+      return raw
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
     case 'integer':
       if (!/^-?\d+$/.test(raw)) {
         throw new ConfigError('CONFIG_INVALID', `${where} must be a whole number, but is "${raw}".`);
@@ -188,7 +215,8 @@ function parseRaw(leaf: ConfigLeaf, raw: string, where: string): unknown {
 
 function unknownKey(what: string, name: string, known: string[], where: string): ConfigError {
   const nearest = known.length > 0 ? closest(name, known) : '';
-  const hint = nearest !== '' && distance(name, nearest) <= Math.max(3, name.length / 3) ? ` Did you mean "${nearest}"?` : '';
+  const hint =
+    nearest !== '' && distance(name, nearest) <= Math.max(3, name.length / 3) ? ` Did you mean "${nearest}"?` : '';
   return new ConfigError('CONFIG_UNKNOWN_KEY', `Unknown ${what} "${name}" in ${where}.${hint}`);
 }
 

@@ -18,8 +18,7 @@ const count = (fallback: number, description: string, minimum = 0, maximum = Num
   Type.Integer({ default: fallback, description, minimum, maximum });
 const port = (fallback: number, description: string) =>
   count(fallback, `${description} (0 picks a free port)`, 0, 65_535);
-const list = (fallback: string[], description: string) =>
-  Type.Array(Type.String(), { default: fallback, description });
+const list = (fallback: string[], description: string) => Type.Array(Type.String(), { default: fallback, description });
 
 export const ConfigSchema = section({
   cluster: text('weir', 'Name of the cluster; all nodes of one cluster share it'),
@@ -96,7 +95,11 @@ export const ConfigSchema = section({
   telemetry: section({
     intervalMs: count(5_000, 'Sampling interval, on the grid of the UTC clock', 100),
     partitions: count(4, 'Partitions of the telemetry stream; the same on all nodes and ingest copies', 1, 256),
-    outboxMaxBytes: count(268_435_456, 'Outbox on disk at most; the oldest messages are dropped and counted beyond', 65_536),
+    outboxMaxBytes: count(
+      268_435_456,
+      'Outbox on disk at most; the oldest messages are dropped and counted beyond',
+      65_536,
+    ),
     outboxMaxAgeMs: count(604_800_000, 'Age of the oldest message in the outbox at most', 1_000),
     streamMaxBytes: count(1_073_741_824, 'Telemetry stream in JetStream at most', 1_048_576),
     streamMaxAgeMs: count(604_800_000, 'Age of the oldest message in JetStream at most', 1_000),
