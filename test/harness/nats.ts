@@ -15,6 +15,8 @@ export interface NatsOptions {
   dataDir?: string;
   /** Default: a free one. */
   port?: number;
+  /** Further command-line arguments, e.g. `['--user', 'a', '--pass', 'b']`. */
+  args?: readonly string[];
 }
 
 /** A running nats-server. */
@@ -41,7 +43,7 @@ const START_TIMEOUT_MS = 15_000;
 export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
   const ownDir = options.dataDir === undefined;
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'weir-nats-'));
-  let running = await launch(dataDir, options.port ?? -1);
+  let running = await launch(dataDir, options.port ?? -1, options.args ?? []);
   const port = running.port;
 
   const end = async (signal: NodeJS.Signals) => {
@@ -64,7 +66,7 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
     stop: () => end('SIGTERM'),
     async restart() {
       await end('SIGTERM');
-      running = await launch(dataDir, port);
+      running = await launch(dataDir, port, options.args ?? []);
     },
     async close() {
       await end('SIGTERM');
@@ -73,13 +75,17 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
   };
 }
 
-async function launch(dataDir: string, port: number): Promise<{ child: ChildProcess; port: number }> {
+async function launch(
+  dataDir: string,
+  port: number,
+  args: readonly string[],
+): Promise<{ child: ChildProcess; port: number }> {
   const portsDir = join(dataDir, 'ports');
   rmSync(portsDir, { recursive: true, force: true });
   mkdirSync(portsDir, { recursive: true });
   const child = spawn(
     'nats-server',
-    ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dataDir, '--ports_file_dir', portsDir],
+    ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dataDir, '--ports_file_dir', portsDir, ...args],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const killWithUs = () => child.kill('SIGKILL');

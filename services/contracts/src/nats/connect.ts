@@ -40,7 +40,7 @@ export interface NatsHandle {
   close(): Promise<void>;
 }
 
-const DIAL_TIMEOUT_MS = 5_000;
+const DIAL_TIMEOUT_MS = 3_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 /** Two pings without an answer and the server counts as gone: a silent one is noticed within 15 s. */
@@ -113,7 +113,8 @@ class Handle implements NatsHandle {
         await connection.close();
       }
     }
-    await this.#running;
+    // a dial under way ends by its own timeout and closes what it opened
+    if (this.connection) await this.#running;
   }
 
   /** Connects until the handle is closed; a connection ends only by {@link close} or a protocol error. */
