@@ -39,15 +39,16 @@ GROUP BY cluster, machine_id;
 
 CREATE OR REPLACE VIEW ${database}.machines ${on_cluster} AS
 SELECT
-    cluster, machine_id,
-    min(m.first_seen) AS first_seen,
-    max(m.last_seen) AS last_seen,
-    argMaxMerge(m.state) AS s,
+    cluster, machine_id, first_seen, last_seen,
     s.site AS site, s.host_name AS host_name, s.arch AS arch, s.os AS os, s.kernel AS kernel,
     s.cpu_models AS cpu_models, s.cpu_count AS cpu_count, s.memory_bytes AS memory_bytes,
     s.network_cards AS network_cards, s.attributes AS attributes
-FROM ${database}.machine_states AS m
-GROUP BY cluster, machine_id;
+FROM
+(
+    SELECT cluster, machine_id, min(m.first_seen) AS first_seen, max(m.last_seen) AS last_seen, argMaxMerge(m.state) AS s
+    FROM ${database}.machine_states AS m
+    GROUP BY cluster, machine_id
+);
 
 CREATE TABLE IF NOT EXISTS ${database}.node_reports ${on_cluster}
 (
@@ -83,13 +84,14 @@ GROUP BY cluster, node;
 
 CREATE OR REPLACE VIEW ${database}.nodes ${on_cluster} AS
 SELECT
-    cluster, node,
-    min(n.first_seen) AS first_seen,
-    max(n.last_seen) AS last_seen,
-    argMaxMerge(n.state) AS s,
+    cluster, node, first_seen, last_seen,
     s.site AS site, s.machine_id AS machine_id, s.role AS role, s.version AS version, s.pid AS pid, s.attributes AS attributes
-FROM ${database}.node_states AS n
-GROUP BY cluster, node;
+FROM
+(
+    SELECT cluster, node, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen, argMaxMerge(n.state) AS s
+    FROM ${database}.node_states AS n
+    GROUP BY cluster, node
+);
 
 -- Connections: two events each (opened, closed), the closed one repeats all of the opened one; `connections` shows one row.
 CREATE TABLE IF NOT EXISTS ${database}.connection_events ${on_cluster}

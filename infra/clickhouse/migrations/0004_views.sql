@@ -9,8 +9,8 @@ CREATE OR REPLACE VIEW ${database}.machine_load ${on_cluster} AS
 SELECT
     toStartOfInterval(s.time, INTERVAL 5 SECOND) AS time,
     cluster, site, machine_id,
-    avgIf(value, metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used') AS cpu,
-    avgIf(value, metric = 'system.memory.utilization' AND attributes['system.memory.state'] = 'used') AS memory,
+    avgOrNullIf(value, metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used') AS cpu,
+    avgOrNullIf(value, metric = 'system.memory.utilization' AND attributes['system.memory.state'] = 'used') AS memory,
     sumIf(value, metric = 'system.network.io' AND attributes['network.io.direction'] = 'receive') * 8 / 5 AS network_in_bits,
     sumIf(value, metric = 'system.network.io' AND attributes['network.io.direction'] = 'transmit') * 8 / 5 AS network_out_bits,
     sum(metric = 'system.memory.limit') AS samples
@@ -23,7 +23,7 @@ SELECT
     toStartOfInterval(s.time, INTERVAL 5 SECOND) AS time,
     cluster, site, machine_id, node,
     sumIf(value, metric = 'process.cpu.time') / 5 AS process_cpu,
-    avgIf(value, metric = 'process.memory.usage') AS process_memory,
+    avgOrNullIf(value, metric = 'process.memory.usage') AS process_memory,
     toUInt64(round(sumIf(value, metric = 'live.connections' AND attributes['role'] = 'publisher') / n)) AS publishers,
     toUInt64(round(sumIf(value, metric = 'live.connections' AND attributes['role'] = 'viewer') / n)) AS viewers,
     toUInt64(round(sumIf(value, metric = 'live.connections' AND attributes['role'] = 'relay') / n)) AS relays,
@@ -48,28 +48,37 @@ LEFT JOIN ${database}.machine_load AS m ON m.time = l.time AND m.cluster = l.clu
 LEFT JOIN ${database}.nodes AS n ON n.cluster = l.cluster AND n.node = l.node;
 
 -- The whole cluster, one row per 5 s: each machine's traffic counted once, however many nodes run on it.
+-- A report is one machine or one node heard in the 5 s; due are all that had been heard before.
 CREATE OR REPLACE VIEW ${database}.cluster_load ${on_cluster} AS
 SELECT
-    l.time AS time, l.cluster AS cluster,
+    n.time AS time, n.cluster AS cluster,
     m.machines AS machines,
-    (SELECT count() FROM ${database}.machines AS k WHERE k.cluster = l.cluster AND k.first_seen <= l.time + INTERVAL 5 SECOND) AS machines_known,
+    greatest(arrayCount(x -> x < n.time, km.first_seen), m.machines) AS machines_known,
+    machines_known - machines AS machines_silent,
+    n.nodes AS nodes,
+    greatest(arrayCount(x -> x < n.time, kn.first_seen), n.nodes) AS nodes_known,
+    nodes_known - nodes AS nodes_silent,
+    machines + nodes AS reports,
+    machines_known + nodes_known AS reports_due,
     m.cpu_mean AS cpu_mean, m.cpu_max AS cpu_max, m.memory_mean AS memory_mean, m.memory_max AS memory_max,
     m.network_in_bits AS network_in_bits, m.network_out_bits AS network_out_bits,
-    l.nodes AS nodes, l.publishers AS publishers, l.viewers AS viewers, l.relays AS relays, l.streams AS streams,
-    l.publishers + l.viewers AS connections
+    n.publishers + n.viewers AS connections,
+    n.publishers AS publishers, n.viewers AS viewers, n.relays AS relays, n.streams AS streams
 FROM
 (
     SELECT time, cluster, count() AS nodes, sum(publishers) AS publishers, sum(viewers) AS viewers, sum(relays) AS relays, sum(streams) AS streams
     FROM ${database}.node_media_load
     GROUP BY time, cluster
-) AS l
+) AS n
 LEFT JOIN
 (
     SELECT time, cluster, count() AS machines, avg(cpu) AS cpu_mean, max(cpu) AS cpu_max, avg(memory) AS memory_mean, max(memory) AS memory_max,
         sum(network_in_bits) AS network_in_bits, sum(network_out_bits) AS network_out_bits
     FROM ${database}.machine_load
     GROUP BY time, cluster
-) AS m ON m.time = l.time AND m.cluster = l.cluster;
+) AS m ON m.time = n.time AND m.cluster = n.cluster
+LEFT JOIN (SELECT cluster, groupArray(first_seen) AS first_seen FROM ${database}.machines GROUP BY cluster) AS km ON km.cluster = n.cluster
+LEFT JOIN (SELECT cluster, groupArray(first_seen) AS first_seen FROM ${database}.nodes GROUP BY cluster) AS kn ON kn.cluster = n.cluster;
 
 -- Viewers of each stream on each node and its incoming bitrate; sum over nodes for the cluster (relays are not viewers).
 CREATE OR REPLACE VIEW ${database}.stream_viewers ${on_cluster} AS
@@ -78,7 +87,7 @@ SELECT
     cluster, site, machine_id, node,
     attributes['app'] AS app, attributes['stream'] AS stream,
     maxIf(value, metric = 'live.stream.viewers') AS viewers,
-    avgIf(value, metric = 'live.stream.bitrate') AS bitrate_bits
+    avgOrNullIf(value, metric = 'live.stream.bitrate') AS bitrate_bits
 FROM ${database}.samples AS s
 WHERE metric IN ('live.stream.viewers', 'live.stream.bitrate')
 GROUP BY time, cluster, site, machine_id, node, app, stream;

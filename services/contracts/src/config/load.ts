@@ -156,8 +156,7 @@ function mergeObject(
         where,
       );
     if (child.type === 'object') {
-      const target = (into[key] ??= {}) as Record<string, unknown>;
-      mergeObject(child, target, value, [...path, key], where);
+      mergeObject(child, childObject(into, key), value, [...path, key], where);
     } else if (value !== undefined) into[key] = value;
   }
 }
@@ -226,8 +225,14 @@ function valueAt(object: unknown, path: readonly string[]): unknown {
 
 function setAt(object: Record<string, unknown>, path: readonly string[], value: unknown): void {
   let at = object;
-  for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
+  for (const key of path.slice(0, -1)) at = childObject(at, key);
   at[path.at(-1) as string] = value;
+}
+
+/** The object under `key`, made when missing. */
+function childObject(object: Record<string, unknown>, key: string): Record<string, unknown> {
+  object[key] ??= {};
+  return object[key] as Record<string, unknown>;
 }
 
 function show(config: unknown, key: string): string {
