@@ -1,6 +1,7 @@
 /**
  * OTLP log records that are events: one when a connection gets its role, one when it ends, one per fail-over.
- * The record's `eventName` names it; its attributes carry the fields; ingest turns them into rows.
+ * The record's `eventName` names it; its attributes carry the fields; ingest turns them into rows. A record's time is
+ * the moment it tells of: opened, closed, loss noticed.
  */
 
 export const EVENT = {
@@ -36,6 +37,21 @@ export const CONNECTION_ATTRIBUTE = {
   /** Bytes the kernel has taken. */
   bytesDelivered: 'live.connection.bytes_delivered',
   framesDropped: 'live.connection.frames_dropped',
+} as const;
+
+/** Attribute names of {@link EVENT.failover}; the record's time is the moment the loss was noticed. */
+export const FAILOVER_ATTRIBUTE = {
+  app: 'app',
+  stream: 'stream',
+  cause: 'cause',
+  /** Node the stream was pulled from before, empty when unknown. */
+  from: 'live.failover.from',
+  /** Node it is pulled from now. */
+  to: 'live.failover.to',
+  /** Time between the last message of the old upstream and the first of the new one. */
+  gapMs: 'live.failover.gap_ms',
+  /** Viewers on this node who were affected. */
+  viewers: 'live.failover.viewers',
 } as const;
 
 /** Why a connection ended or was refused; the values of the attribute `reason`. */

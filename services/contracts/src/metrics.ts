@@ -297,7 +297,15 @@ export const METRICS = define({
     unit: '{message}',
     scope: 'process',
     attributes: ['reason'],
-    description: 'Telemetry messages the outbox had to drop (size, age)',
+    description:
+      'Telemetry messages the outbox had to drop, by reason: size, age, disk (could not be written), refused (too large for NATS)',
+  },
+  'weir.events.dropped': {
+    kind: 'counter',
+    unit: '{event}',
+    scope: 'process',
+    attributes: [],
+    description: 'Connection and fail-over events that came faster than they could be written to the outbox',
   },
 });
 

@@ -25,6 +25,10 @@ export const RESOURCE = {
   /** One JSON object per entry: {@link NetworkCard}. */
   networkCards: 'host.network.cards',
   processId: 'process.pid',
+  /** `host:port` under which clients and members reach the node. */
+  addressRtmp: 'weir.node.address.rtmp',
+  addressRelay: 'weir.node.address.relay',
+  addressHttp: 'weir.node.address.http',
 } as const;
 
 /** `service.name` of every Weir node. */

@@ -14,6 +14,9 @@ export const DEAD_LETTER_SUBJECT_PREFIX = 'weir.deadletter';
 
 export type Signal = 'metrics' | 'logs' | 'faro';
 
+/** Payload of one telemetry message at most; larger samples travel as several. Half of what NATS allows by default. */
+export const TELEMETRY_MAX_PAYLOAD_BYTES = 524_288;
+
 /** Headers of a telemetry message, besides NATS' own message id. */
 export const HEADER = {
   /** `application/x-protobuf` (OTLP) or `application/json` (Faro). */
