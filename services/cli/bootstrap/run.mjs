@@ -1,0 +1,23 @@
+/**
+ * Entry of the npm scripts: `node services/cli/bootstrap/run.mjs <script> [arguments]`. Before it: a fresh clone with
+ * any Node from 18 on. After it: the TypeScript program of that script, run by Node 24.
+ */
+import { launch } from './launch.mjs';
+
+/** @type {Record<string, { file: string, args: string[] }>} */
+const SCRIPTS = {
+  weir: { file: 'services/cli/src/main.ts', args: [] },
+  start: { file: 'services/cli/src/main.ts', args: ['up', '--demo'] },
+  test: { file: 'services/cli/dev/test.ts', args: [] },
+  check: { file: 'services/cli/dev/check.ts', args: [] },
+  bench: { file: 'services/cli/dev/bench.ts', args: [] },
+};
+
+const [name = '', ...rest] = process.argv.slice(2);
+const script = Object.hasOwn(SCRIPTS, name) ? SCRIPTS[name] : undefined;
+if (script === undefined) {
+  process.stderr.write(`weir: unknown script "${name}"; known are ${Object.keys(SCRIPTS).join(', ')}. [USAGE]\n`);
+  process.exitCode = 2;
+} else {
+  await launch(script.file, [...script.args, ...rest]);
+}

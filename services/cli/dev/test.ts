@@ -1,0 +1,49 @@
+/**
+ * `npm test [-- files or options of node --test]`: makes sure that the outside programs are there, then runs node's test
+ * runner over all tests. Before it: the bootstrap; after it: node's summary and its exit status.
+ */
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensure } from '../src/ensure/ensure.ts';
+import { report } from '../src/program.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const ALL_TESTS = ['services/**/*.test.ts', 'infra/**/*.test.ts', 'dashboards/**/*.test.ts', 'test/**/*.test.ts'];
+/** No test takes that long unless it hangs. */
+const TEST_TIMEOUT_MS = 300_000;
+const TOOLS_DIR = join(ROOT, 'node_modules', '.cache', 'weir', 'tools');
+
+try {
+  process.exitCode = await test(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+async function test(args: readonly string[]): Promise<number> {
+  const programs: string[] = [];
+  for (const tool of ['nats-server', 'ffmpeg'] as const) {
+    programs.push(await ensure(tool, { toolsDir: TOOLS_DIR, say: (sentence) => console.error(`weir: ${sentence}`) }));
+  }
+  const files = args.some((arg) => !arg.startsWith('-')) ? [] : ALL_TESTS;
+  const options = [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    '--test-reporter=spec',
+    `--test-timeout=${TEST_TIMEOUT_MS}`,
+    // Tests start servers of their own: more files at once than cores only makes them slow.
+    `--test-concurrency=${Math.max(1, Math.min(4, availableParallelism()))}`,
+  ];
+  const path = [...new Set(programs.map((program) => dirname(program))), process.env.PATH ?? ''].join(delimiter);
+  const child = spawn(process.execPath, [...options, ...args, ...files], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: path },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (status) => resolve(status ?? 1));
+  });
+}

@@ -1,0 +1,123 @@
+/**
+ * How the cluster looks from outside: the live nodes out of NATS KV, the telemetry on its way, the newest sample in
+ * ClickHouse. What is away is part of the answer, not an error. Before it: a configuration; after it: status and nodes.
+ */
+import { JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Config } from '@weir/contracts/config/schema';
+import { errorMessage } from '@weir/contracts/errors';
+import { createLogger } from '@weir/contracts/logger';
+import { connectNats } from '@weir/contracts/nats/connect';
+import { BUCKET, DEAD_LETTER_STREAM, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
+import type { NodeRecord } from '@weir/contracts/nats/records';
+import { TABLE } from '@weir/contracts/tables';
+import { openDatabase } from './clickhouse.ts';
+import { type NodeLoad, recentLoad } from './node-load.ts';
+
+/** Something that answered, or why it did not. */
+export type Seen<T> = ({ reachable: true } & T) | { reachable: false; reason: string };
+
+/** NATS as seen now. */
+export type NatsView = Seen<{
+  server: string;
+  version: string;
+  nodes: NodeRecord[];
+  /** Undefined while no node or ingest has made the stream. */
+  telemetry: { messages: number; sizeBytes: number; unread: number } | undefined;
+  deadLetters: number;
+}>;
+
+/** ClickHouse as seen now. */
+export type DatabaseView = Seen<{
+  url: string;
+  version: string;
+  /** Seconds since the newest sample; undefined when there is none. */
+  newestSampleSecondsAgo: number | undefined;
+  load: NodeLoad[];
+}>;
+
+const NATS_TIMEOUT_MS = 2_000;
+/** JetStream's error code. */
+const STREAM_NOT_FOUND = 10_059;
+
+/** The live nodes and the telemetry stream. */
+export async function viewNats(config: Config['nats']): Promise<NatsView> {
+  const handle = connectNats(config, 'weir-status', createLogger('status', 'silent'));
+  try {
+    const connection = await handle.ready(NATS_TIMEOUT_MS);
+    const jsm = await jetstreamManager(connection, { timeout: NATS_TIMEOUT_MS });
+    const [nodes, telemetry, deadLetters] = await Promise.all([
+      liveNodes(connection),
+      orUndefined(async () => {
+        const { state } = await jsm.streams.info(TELEMETRY_STREAM);
+        let unread = 0;
+        for await (const consumer of jsm.consumers.list(TELEMETRY_STREAM))
+          unread += consumer.num_pending + consumer.num_ack_pending;
+        return { messages: state.messages, sizeBytes: state.bytes, unread };
+      }),
+      orUndefined(async () => (await jsm.streams.info(DEAD_LETTER_STREAM)).state.messages),
+    ]);
+    return {
+      reachable: true,
+      server: connection.getServer(),
+      version: connection.info?.version ?? '',
+      nodes,
+      telemetry,
+      deadLetters: deadLetters ?? 0,
+    };
+  } catch (error) {
+    return { reachable: false, reason: errorMessage(error) };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The newest sample and the nodes' newest load. */
+export async function viewDatabase(config: Config['clickhouse']): Promise<DatabaseView> {
+  const database = openDatabase(config, 'reader');
+  try {
+    const [rows, load] = await Promise.all([
+      database.rows<{ version: string; age: number | null }>(
+        `SELECT version() AS version, (SELECT if(count() = 0, NULL, dateDiff('second', max(time), now())) FROM ${TABLE.metricSamples}) AS age`,
+      ),
+      recentLoad(database),
+    ]);
+    const age = rows[0]?.age ?? undefined;
+    return {
+      reachable: true,
+      url: config.url,
+      version: rows[0]?.version ?? '',
+      newestSampleSecondsAgo: age === undefined ? undefined : Number(age),
+      load,
+    };
+  } catch (error) {
+    return { reachable: false, reason: errorMessage(error) };
+  } finally {
+    await database.close();
+  }
+}
+
+async function liveNodes(connection: NatsConnection): Promise<NodeRecord[]> {
+  const nodes = await orUndefined(async () => {
+    const bucket = await new Kvm(connection).open(BUCKET.nodes, { bindOnly: true });
+    const keys: string[] = [];
+    for await (const key of await bucket.keys()) keys.push(key);
+    const entries = await Promise.all(keys.map((key) => bucket.get(key)));
+    // A lease may have ended between the two questions.
+    return entries.filter((entry) => entry !== null).map((entry) => entry.json<NodeRecord>());
+  });
+  return (nodes ?? []).toSorted(
+    (a, b) => b.role.localeCompare(a.role) || a.node.localeCompare(b.node, 'en', { numeric: true }),
+  );
+}
+
+/** What nobody has made yet is not there, and that is no error. */
+async function orUndefined<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+/** `weir edge`: one node, edge or origin, in this process. */
+import { Option } from 'commander';
+import type { CliCommand } from '../cli-command.ts';
+import { runService } from '../service/run-service.ts';
+
+export const edge: CliCommand = {
+  description:
+    'Run one node in the foreground. An edge takes publishers and viewers; an origin relays streams between edges. ' +
+    'Streams flow without NATS; the cluster and the measuring need it.',
+  sections: [
+    'cluster',
+    'site',
+    'log',
+    'machine',
+    'node',
+    'rtmp',
+    'http',
+    'relay',
+    'stream',
+    'limits',
+    'nats',
+    'telemetry',
+  ],
+  examples: [
+    ['weir edge --node-name edge-1 --relay-keys secret', 'an edge on RTMP port 1935'],
+    ['weir edge --role origin --node-name origin-1 --rtmp-port 0 --relay-keys secret', 'an origin on a free RTMP port'],
+    ['weir edge --config edge-1.yaml', 'everything from a file'],
+  ],
+  define(command) {
+    command.addOption(
+      new Option('--role <role>', 'edge or origin; the same as --node-role').choices(['edge', 'origin']),
+    );
+    command.option('--json', 'print one JSON line on stdout when ready');
+  },
+  async run({ config: read, options }) {
+    const config = read({}, typeof options.role === 'string' ? { 'node-role': options.role } : {});
+    const { startNode } = await import('@weir/edge/main');
+    return runService({
+      part: config.node.name || config.node.role,
+      logLevel: config.log.level,
+      json: options.json === true,
+      start: (logger) => startNode({ config, logger }),
+    });
+  },
+};

@@ -1,0 +1,8 @@
+/** Entry of the command line: before it the bootstrap (or a supervisor that started this process), after it one command. */
+import { run } from './program.ts';
+
+// Whoever reads us (head, less) may have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.exitCode = await run(process.argv.slice(2));
+// A library that forgot a handle must not keep a finished command alive.
+setTimeout(() => process.exit(), 1_000).unref();

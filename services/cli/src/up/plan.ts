@@ -1,0 +1,186 @@
+/**
+ * What `weir up` starts: every part with its name, its ports and its whole configuration, decided before anything runs,
+ * so that parts can start at the same time. Before it: flags and the data directory; after it: the supervisor.
+ */
+import { join } from 'node:path';
+import { loadConfig } from '@weir/contracts/config/load';
+import type { Config, PartialConfig } from '@weir/contracts/config/schema';
+import type { DataDir } from './data-dir.ts';
+import type { Listener, PortFinder } from './ports.ts';
+
+/** One node to be. */
+export interface NodePlan {
+  name: string;
+  role: 'edge' | 'origin';
+  ports: { rtmp: number; relay: number; http: number };
+  config: PartialConfig;
+}
+
+/** The nats-server to be. */
+export interface NatsPlan {
+  host: string;
+  port: number;
+  /** HTTP port of its own health check. */
+  monitorPort: number;
+  user: string;
+  password: string;
+}
+
+/** Everything to be. */
+export interface Plan {
+  /** Undefined when the configuration names NATS servers of its own. */
+  nats: NatsPlan | undefined;
+  /** Undefined when the configuration names a ClickHouse of its own. */
+  store: PartialConfig | undefined;
+  ingest: PartialConfig;
+  nodes: readonly NodePlan[];
+  /** How clients of the system are configured: NATS and ClickHouse with their passwords. */
+  client: Pick<Config, 'nats' | 'clickhouse'>;
+  /** All ports that must be free. */
+  listeners: readonly Listener[];
+}
+
+/** What a plan is made of. */
+export interface PlanOptions {
+  base: Readonly<Config>;
+  edges: number;
+  origins: number;
+  data: DataDir;
+  /** Take free ports for everything instead of the configured ones. */
+  autoPorts: boolean;
+  /** Finds free ports, also for a configured port 0. */
+  finder: PortFinder;
+}
+
+/** Nodes of one kind stand this far apart: edge-1 on 1935, edge-2 on 1945 … */
+export const PORT_STEP = 10;
+/** Origins' ports begin this far above the edges'. */
+export const ORIGIN_PORT_OFFSET = 1_000;
+/** nats-server's own HTTP port. */
+export const NATS_MONITOR_PORT = 8_222;
+const LOOPBACK = '127.0.0.1';
+
+/** Decides names, ports and configurations. */
+export async function makePlan(options: PlanOptions): Promise<Plan> {
+  const { base, data } = options;
+  const listeners: Listener[] = [];
+  const settle: Settle = async (purpose, flag, host, wanted) => {
+    const port = options.autoPorts || wanted === 0 ? await options.finder.next(host) : wanted;
+    listeners.push({ purpose, flag, host, port });
+    return port;
+  };
+  const { nats, natsConfig } = await planNats(base, data, settle);
+  const { store, clickhouse } = await planStore(base, data, settle);
+  const client = { nats: natsConfig, clickhouse };
+  const ingestPort = await settle('ingest service', '--ingest-port', base.ingest.host, base.ingest.port);
+  const ingest = {
+    ...shared(base, data),
+    ...client,
+    ingest: { ...base.ingest, port: ingestPort, name: base.ingest.name || 'ingest-1' },
+  };
+  const nodes = await planNodes(options, client, settle);
+  return { nats, store, ingest, nodes, client, listeners };
+}
+
+type Settle = (purpose: string, flag: string, host: string, wanted: number) => Promise<number>;
+
+/** A nats-server of our own, unless the configuration points elsewhere than its default does. */
+async function planNats(
+  base: Readonly<Config>,
+  data: DataDir,
+  settle: Settle,
+): Promise<{ nats: NatsPlan | undefined; natsConfig: Config['nats'] }> {
+  if (base.nats.servers.join() !== loadConfig().nats.servers.join()) return { nats: undefined, natsConfig: base.nats };
+  const wanted = Number(new URL(base.nats.servers[0] as string).port);
+  const nats: NatsPlan = {
+    host: LOOPBACK,
+    port: await settle('NATS server', '--ports auto', LOOPBACK, wanted),
+    monitorPort: await settle('NATS server’s health check', '--ports auto', LOOPBACK, NATS_MONITOR_PORT),
+    user: 'weir',
+    password: data.secrets.natsPassword,
+  };
+  const servers = [`nats://${nats.host}:${nats.port}`];
+  return { nats, natsConfig: { ...base.nats, servers, user: nats.user, password: nats.password } };
+}
+
+/** A store of our own, unless the configuration points elsewhere than its default does. */
+async function planStore(
+  base: Readonly<Config>,
+  data: DataDir,
+  settle: Settle,
+): Promise<{ store: PartialConfig | undefined; clickhouse: Config['clickhouse'] }> {
+  if (base.clickhouse.url !== loadConfig().clickhouse.url) return { store: undefined, clickhouse: base.clickhouse };
+  const { host } = base.store;
+  const port = await settle('store', '--store-port', host, base.store.port);
+  const clickhouse = {
+    ...base.clickhouse,
+    url: `http://${reachable(host)}:${port}`,
+    password: base.clickhouse.password || data.secrets.writerPassword,
+    readPassword: base.clickhouse.readPassword || data.secrets.readerPassword,
+  };
+  const store = { ...base.store, port, dataDir: join(data.path, 'store') };
+  return { store: { ...shared(base, data), clickhouse, store }, clickhouse };
+}
+
+async function planNodes(
+  options: PlanOptions,
+  client: Pick<Config, 'nats' | 'clickhouse'>,
+  settle: Settle,
+): Promise<NodePlan[]> {
+  const { base, data } = options;
+  const members: Omit<NodePlan, 'config'>[] = [];
+  for (const [role, count] of [
+    ['origin', options.origins],
+    ['edge', options.edges],
+  ] as const) {
+    for (let index = 0; index < count; index++) {
+      const name = `${role}-${index + 1}`;
+      const away = index * PORT_STEP + (role === 'origin' ? ORIGIN_PORT_OFFSET : 0);
+      const at = (port: number) => (port === 0 ? 0 : port + away);
+      const ports = {
+        rtmp: await settle(`RTMP port of ${name}`, '--rtmp-port', base.rtmp.host, at(base.rtmp.port)),
+        relay: await settle(`relay port of ${name}`, '--relay-port', base.relay.host, at(base.relay.port)),
+        http: await settle(`HTTP port of ${name}`, '--http-port', base.http.host, at(base.http.port)),
+      };
+      members.push({ name, role, ports });
+    }
+  }
+  const origins = members
+    .filter(({ role }) => role === 'origin')
+    .map(({ name, ports }) => `${name}=${base.node.advertise}:${ports.relay}`);
+  const keys = base.relay.keys.length > 0 ? base.relay.keys : [data.secrets.relayKey];
+  return members.map((member) => ({
+    ...member,
+    config: {
+      ...shared(base, data),
+      nats: client.nats,
+      telemetry: base.telemetry,
+      stream: base.stream,
+      limits: base.limits,
+      node: { ...base.node, name: member.name, role: member.role, dataDir: join(data.path, 'nodes', member.name) },
+      rtmp: { ...base.rtmp, port: member.ports.rtmp },
+      http: { ...base.http, port: member.ports.http },
+      relay: {
+        ...base.relay,
+        port: member.ports.relay,
+        keys,
+        origins: base.relay.origins.length > 0 ? base.relay.origins : origins,
+      },
+    },
+  }));
+}
+
+/** What every part is told. The machine's folder lies with the data: nothing outside is written. */
+function shared(base: Readonly<Config>, data: DataDir): PartialConfig {
+  const { cluster, site, log } = base;
+  const moved = base.machine.stateDir !== loadConfig().machine.stateDir;
+  const stateDir = moved ? base.machine.stateDir : join(data.path, 'machine');
+  return { cluster, site, log, machine: { ...base.machine, stateDir }, telemetry: base.telemetry };
+}
+
+/** An address to connect to for one that is listened on. */
+export function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '') return LOOPBACK;
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
