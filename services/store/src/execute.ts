@@ -1,0 +1,161 @@
+/**
+ * Runs one query: finds out what kind of statement it is, takes a turn at the engine, and moves bytes between the request's
+ * body, the engine and the answer. The middle of a query's way; http/ is before and after.
+ */
+import { rm } from 'node:fs/promises';
+import type { Engine, Turn } from './engine/engine.ts';
+import type { OutputPipe } from './engine/pipes.ts';
+import type { RunResult, SessionSetup } from './engine/session.ts';
+import { fromEngine, refuse } from './exceptions.ts';
+import type { Answer, Summary } from './http/answer.ts';
+import { type RequestBody, spool } from './http/body.ts';
+import type { QueryRequest } from './http/request.ts';
+import { limitReader, type ReaderLimits } from './settings.ts';
+import { guardReader } from './sql/reader-guard.ts';
+import { analyse, type Statement } from './sql/statement.ts';
+
+/** All that one query needs. */
+export interface Execution {
+  engine: Engine;
+  limits: ReaderLimits;
+  request: QueryRequest;
+  body: RequestBody;
+  answer: Answer;
+  /** Aborts when the client goes away or the store closes. */
+  signal: AbortSignal;
+}
+
+type Select = Extract<Statement, { kind: 'select' }>;
+type Insert = Extract<Statement, { kind: 'insert' }>;
+
+/**
+ * Runs the query and ends the answer when it went well.
+ * @throws QueryException for every way a query can fail; the answer is then still open.
+ */
+export async function execute(execution: Execution): Promise<void> {
+  const { request, body, engine } = execution;
+  const separator = request.urlQuery !== '' && body.head.length > 0 ? '\n' : '';
+  let bytes = Buffer.concat([Buffer.from(request.urlQuery + separator), body.head]);
+  let statement = analyse(bytes.toString('latin1'));
+  if (statement.kind === 'empty') throw refuse('SYNTAX_ERROR', 'Syntax error: Empty query');
+  if (statement.kind !== 'insert' && body.rest) {
+    throw refuse('SYNTAX_ERROR', 'Max query size exceeded: a statement without rows may have 1 MiB');
+  }
+  const isReader = request.role === 'reader';
+  if (isReader && statement.kind === 'insert') throw refuse('READONLY', 'Cannot execute query in readonly mode');
+  if (statement.kind === 'select' || (isReader && statement.kind === 'other')) {
+    // The engine's own parser has the last word on what the statement is, before anything is put into it.
+    const normalised = await engine.normalise(bytes.toString('utf8', 0, statement.end)).catch(asQueryException);
+    if (isReader) guardReader(normalised);
+    bytes = Buffer.from(normalised);
+    statement = analyse(bytes.toString('latin1'));
+  }
+  if (statement.kind === 'insert') await insert(execution, statement, bytes);
+  else if (statement.kind === 'select') await select(execution, statement, bytes);
+  else if (statement.kind === 'other')
+    await other(execution, bytes.toString('utf8', 0, statement.end), statement.format);
+}
+
+/** A result of any size: through a pipe, byte for byte as the engine writes it. */
+async function select(execution: Execution, statement: Select, bytes: Buffer): Promise<void> {
+  const { request, answer, signal, engine } = execution;
+  const format = statement.format ?? request.defaultFormat;
+  answer.begin(format, request.waitEndOfQuery);
+  await engine
+    .take('reads', setupOf(execution), signal, (turn) =>
+      turn.pipes.lend(async (pipe) => {
+        const output = `\nINTO OUTFILE '${pipe.path}' APPEND`;
+        const formatClause = statement.format === undefined ? ` FORMAT ${format}` : '';
+        const tail = bytes.toString('utf8', statement.outputAt, statement.end);
+        const sql = `${bytes.toString('utf8', 0, statement.outputAt)}${output}${formatClause}\n${tail}`;
+        const result = await stream(turn, pipe, sql, answer, signal).catch((error: unknown) => {
+          throw fromEngine(error, output);
+        });
+        await answer.succeed(readSummary(result));
+      }),
+    )
+    .catch(asQueryException);
+}
+
+/** Runs `sql`, which writes into `pipe`, and hands on what comes out; cancelled when the client goes away. */
+async function stream(
+  turn: Turn,
+  pipe: OutputPipe,
+  sql: string,
+  answer: Answer,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const stop = (): void => {
+    pipe.destroy();
+    void turn.cancel();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const running = turn.session.run(sql).finally(() => pipe.finish());
+    const pumping = pump(pipe, answer).catch((error: unknown) => {
+      stop();
+      throw error;
+    });
+    const [ran, pumped] = await Promise.allSettled([running, pumping]);
+    signal.throwIfAborted();
+    if (ran.status === 'rejected') throw ran.reason;
+    if (pumped.status === 'rejected')
+      throw refuse('NETWORK_ERROR', 'The client took nothing more of the result', pumped.reason);
+    return ran.value;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function pump(pipe: OutputPipe, answer: Answer): Promise<void> {
+  for await (const chunk of pipe.stream) await answer.write(chunk as Buffer);
+}
+
+/** Rows in any format the engine reads: to a file as they come, then into the table in one go. */
+async function insert(execution: Execution, statement: Insert, bytes: Buffer): Promise<void> {
+  const { answer, signal, engine, body } = execution;
+  answer.begin(undefined, true);
+  const path = engine.spoolPath();
+  try {
+    await spool(path, bytes.subarray(statement.dataAt), body.rest);
+    const input = `FROM INFILE '${path}' COMPRESSION 'none'`;
+    const settings = bytes.toString('utf8', statement.settingsAt, statement.settingsEnd);
+    const sql = `${bytes.toString('utf8', 0, statement.inputAt)}\n${input}\n${settings}\nFORMAT ${statement.format}`;
+    const result = await engine
+      .take('writes', setupOf(execution), signal, (turn) => turn.session.run(sql))
+      .catch((error: unknown) => Promise.reject(fromEngine(error, input)));
+    await answer.succeed({
+      readRows: result.rowsRead,
+      readBytes: result.bytesRead,
+      writtenRows: result.rowsRead,
+      writtenBytes: result.bytesRead,
+    });
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** DDL, SHOW, INSERT … SELECT and the like. */
+async function other(execution: Execution, sql: string, format: string | undefined): Promise<void> {
+  const { request, answer, signal, engine } = execution;
+  const gate = request.role === 'writer' ? 'writes' : 'reads';
+  const result = await engine
+    .take(gate, setupOf(execution), signal, (turn) => turn.session.run(sql, request.defaultFormat))
+    .catch(asQueryException);
+  answer.begin(result.bytes.length === 0 ? undefined : (format ?? request.defaultFormat), true);
+  await answer.write(Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.byteLength));
+  await answer.succeed(readSummary(result));
+}
+
+function setupOf({ request, limits }: Execution): Omit<SessionSetup, 'marker'> {
+  const settings = request.role === 'reader' ? limitReader(request.settings, limits) : request.settings;
+  return { database: request.database, settings, parameters: request.parameters, readonly: request.readonly };
+}
+
+function readSummary(result: RunResult): Summary {
+  return { readRows: result.rowsRead, readBytes: result.bytesRead, writtenRows: 0, writtenBytes: 0 };
+}
+
+function asQueryException(error: unknown): never {
+  throw fromEngine(error);
+}

@@ -1,0 +1,116 @@
+/**
+ * The embedded store: ClickHouse inside the process, behind ClickHouse's HTTP interface. The only file of this service
+ * that reads configuration and builds things; `weir store` and `weir up` call it.
+ */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import type { Config } from '@weir/contracts/config/schema';
+import { ConfigError, errorCode, WeirError } from '@weir/contracts/errors';
+import { tryExclusiveLock } from '@weir/contracts/exclusive-lock';
+import type { Logger } from '@weir/contracts/logger';
+import { Engine } from './engine/engine.ts';
+import { growThreadPool } from './engine/thread-pool.ts';
+import { refuse } from './exceptions.ts';
+import { createFront } from './http/front.ts';
+import { findPortOwner } from './port-owner.ts';
+import type { StoreUsers } from './users.ts';
+
+/** What {@link startStore} needs. */
+export interface StoreOptions {
+  config: Config['store'];
+  users: StoreUsers;
+  logger: Logger;
+}
+
+/** A store that answers. */
+export interface RunningStore {
+  /** e.g. `http://127.0.0.1:8123`. */
+  url: string;
+  port: number;
+  /** Ends reads, waits for writes, closes the data; resolves when the directory is free. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the store and resolves when it answers. One per process: the engine has one data directory per process.
+ * @throws ConfigError `STORE_USERS`, WeirError `STORE_DIR_IN_USE`, `STORE_PORT_TAKEN`, `STORE_OPEN_FAILED`.
+ */
+export async function startStore({ config, users, logger }: StoreOptions): Promise<RunningStore> {
+  if (users.writer.name === users.reader.name) {
+    throw new ConfigError(
+      'STORE_USERS',
+      `The writing and the reading user of the store are both "${users.writer.name}": give them different names.`,
+    );
+  }
+  const threads = await growThreadPool();
+  const dataDir = resolve(config.dataDir);
+  const lock = tryExclusiveLock(join(dataDir, 'lock'));
+  if (!lock) {
+    throw new WeirError(
+      'STORE_DIR_IN_USE',
+      `Another store has its data in ${dataDir}: stop it or set store.dataDir to another folder.`,
+    );
+  }
+  const closing = new AbortController();
+  let engine: Engine | undefined;
+  try {
+    engine = await openEngine(dataDir, threads, logger);
+    const server = createFront({ engine, users, limits: config, logger, closing: closing.signal });
+    await listen(server, config.host, config.port);
+    const { port } = server.address() as AddressInfo;
+    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    logger.info({ url, dataDir, version: engine.identity.version, threads }, 'store ready');
+    const opened = engine;
+    let closed: Promise<void> | undefined;
+    return {
+      url,
+      port,
+      close() {
+        closed ??= stop(server, closing, opened).finally(() => lock.release());
+        return closed;
+      },
+    };
+  } catch (error) {
+    await engine?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+async function openEngine(dataDir: string, threads: number, logger: Logger): Promise<Engine> {
+  try {
+    return await Engine.open(dataDir, threads, logger);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new WeirError('STORE_OPEN_FAILED', `The store cannot open its data in ${dataDir}: ${why}`, { cause: error });
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+  } catch (error) {
+    if (errorCode(error) !== 'EADDRINUSE') throw error;
+    const owner = findPortOwner(port);
+    const who = owner ? `${owner.command} (pid ${owner.pid})` : 'another program';
+    throw new WeirError(
+      'STORE_PORT_TAKEN',
+      `Port ${port} of ${host} is taken by ${who}: stop it or set store.port to another port.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function stop(server: Server, closing: AbortController, engine: Engine): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  closing.abort(refuse('ABORTED', 'The store is closing'));
+  await closed;
+  await engine.close();
+}
