@@ -1,0 +1,102 @@
+/**
+ * Turns what media counts (totals since the process or the hub began) into figures per sample. Before it: the hubs and
+ * listeners, through MediaStats; after it: the instruments. Totals start at zero with the process, so a restart of the
+ * node adds nothing; a total that fell belongs to a new hub and counts from zero again.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { MediaSnapshot, MediaStats, StreamSnapshot } from '../stats.ts';
+import type { Measure, MetricSource, SampleMoment } from './measurement.ts';
+
+/** Names longer than this are cut: a publisher must not blow up every sample. */
+export const MAX_NAME_LENGTH = 255;
+
+/** Streams measured in one turn of the event loop; media goes on in between. */
+const STREAMS_PER_TURN = 500;
+
+/** The node's media as a source; takes one snapshot per sample. */
+export function mediaMetrics(stats: MediaStats): MetricSource {
+  let totals = new Map<string, number>();
+  let streams = new Map<string, StreamSnapshot>();
+  return {
+    async sample(measure, moment) {
+      const snapshot = stats.snapshot();
+      totals = measureNode(snapshot, totals, measure);
+      streams = await measureStreams(snapshot.streams, streams, measure, moment);
+    },
+  };
+}
+
+/** Measures everything but single streams; returns the totals to compare the next sample with. */
+function measureNode(snapshot: MediaSnapshot, before: Map<string, number>, measure: Measure): Map<string, number> {
+  const now = new Map<string, number>();
+  const count: Measure = (name, total, attributes = {}) => {
+    const key = JSON.stringify([name, ...Object.values(attributes)]);
+    now.set(key, total);
+    measure(name, increase(before.get(key) ?? 0, total), attributes);
+  };
+  for (const { role, protocol, open, opened } of snapshot.connections) {
+    measure('live.connections', open, { role, protocol });
+    count('live.connections.opened', opened, { role, protocol });
+  }
+  for (const { role, protocol, reason, count: total } of snapshot.closed) {
+    count('live.connections.closed', total, { role, protocol, reason });
+  }
+  for (const { protocol, reason, count: total } of snapshot.refused) {
+    count('live.connections.refused', total, { protocol, reason });
+  }
+  for (const { role, bytesIn, bytesOut } of snapshot.io) {
+    count('live.io', bytesIn, { 'network.io.direction': 'receive', role });
+    count('live.io', bytesOut, { 'network.io.direction': 'transmit', role });
+  }
+  measure('live.connections.limit', snapshot.connectionLimit);
+  measure('live.send.queue', snapshot.sendQueueBytes);
+  measure('live.merge.window', snapshot.mergeWindowMs / 1_000);
+  count('live.viewer.frames.dropped', snapshot.framesDropped);
+  for (const source of ['publisher', 'relay'] as const) {
+    measure('live.streams', snapshot.streams.filter((stream) => stream.source === source).length, { source });
+  }
+  for (const { state, count: pulls } of snapshot.relayPulls) measure('live.relay.pulls', pulls, { state });
+  for (const { cause, count: total } of snapshot.relaySwitches) count('live.relay.switches', total, { cause });
+  return now;
+}
+
+/** Measures each stream; returns the snapshots to compare the next sample with. A stream that is gone is forgotten. */
+async function measureStreams(
+  streams: readonly StreamSnapshot[],
+  before: ReadonlyMap<string, StreamSnapshot>,
+  measure: Measure,
+  moment: SampleMoment,
+): Promise<Map<string, StreamSnapshot>> {
+  const now = new Map<string, StreamSnapshot>();
+  for (const stream of streams) {
+    if (now.size > 0 && now.size % STREAMS_PER_TURN === 0) await nextTurn();
+    const key = `${stream.app}/${stream.name}`;
+    now.set(key, stream);
+    measureStream(stream, before.get(key), measure, moment);
+  }
+  return now;
+}
+
+function measureStream(
+  stream: StreamSnapshot,
+  last: StreamSnapshot | undefined,
+  measure: Measure,
+  { elapsedMs }: SampleMoment,
+): void {
+  const name = { app: stream.app.slice(0, MAX_NAME_LENGTH), stream: stream.name.slice(0, MAX_NAME_LENGTH) };
+  const bytesIn = increase(last?.bytesIn ?? 0, stream.bytesIn);
+  measure('live.stream.viewers', stream.viewers, name);
+  measure('live.stream.io', bytesIn, { ...name, 'network.io.direction': 'receive' });
+  measure('live.stream.io', increase(last?.bytesOut ?? 0, stream.bytesOut), {
+    ...name,
+    'network.io.direction': 'transmit',
+  });
+  measure('live.stream.frames', increase(last?.videoFrames ?? 0, stream.videoFrames), { ...name, media: 'video' });
+  measure('live.stream.frames', increase(last?.audioFrames ?? 0, stream.audioFrames), { ...name, media: 'audio' });
+  // a stream seen for the first time began at an unknown moment of the interval
+  if (last && elapsedMs > 0) measure('live.stream.bitrate', (bytesIn * 8_000) / elapsedMs, name);
+}
+
+function increase(before: number, now: number): number {
+  return now < before ? now : now - before;
+}
