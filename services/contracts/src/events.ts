@@ -8,6 +8,8 @@ export const EVENT = {
   connectionOpened: 'live.connection.opened',
   connectionClosed: 'live.connection.closed',
   failover: 'live.failover',
+  /** What a node says of itself (draining, serving), or somebody of a node (expected, retired): see {@link NODE_MARK_ATTRIBUTE}. */
+  nodeMark: 'weir.node.mark',
 } as const;
 
 export type ConnectionRole = 'publisher' | 'viewer' | 'relay';
@@ -52,6 +54,17 @@ export const FAILOVER_ATTRIBUTE = {
   gapMs: 'live.failover.gap_ms',
   /** Viewers on this node who were affected. */
   viewers: 'live.failover.viewers',
+} as const;
+
+/**
+ * Attribute names of {@link EVENT.nodeMark}. A node that starts to drain marks itself `draining` and, whenever it starts to
+ * take connections, `serving`; draining and retired nodes raise no alarm. The record's body is the reason for people.
+ */
+export const NODE_MARK_ATTRIBUTE = {
+  /** `expected`, `serving`, `draining` or `retired`. */
+  mark: 'weir.node.mark',
+  /** Node that is meant, when it is not the one that sends. */
+  node: 'weir.node.mark.node',
 } as const;
 
 /** Why a connection ended or was refused; the values of the attribute `reason`. */

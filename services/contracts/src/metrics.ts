@@ -307,6 +307,55 @@ export const METRICS = define({
     attributes: [],
     description: 'Connection and fail-over events that came faster than they could be written to the outbox',
   },
+  'weir.ingest.lag': {
+    kind: 'gauge',
+    unit: '{message}',
+    scope: 'process',
+    attributes: ['partition'],
+    description: 'Telemetry messages of a partition that are not written yet',
+  },
+  'weir.ingest.delay': {
+    kind: 'gauge',
+    unit: 's',
+    scope: 'process',
+    attributes: [],
+    description: 'Age of the newest message at the moment it was written',
+  },
+  'weir.ingest.rows': {
+    kind: 'counter',
+    unit: '{row}',
+    scope: 'process',
+    attributes: ['table'],
+    description: 'Rows written to ClickHouse',
+  },
+  'weir.ingest.batches': {
+    kind: 'counter',
+    unit: '{batch}',
+    scope: 'process',
+    attributes: [],
+    description: 'Batches written to ClickHouse',
+  },
+  'weir.ingest.insert.time': {
+    kind: 'counter',
+    unit: 's',
+    scope: 'process',
+    attributes: [],
+    description: 'Time spent in inserts; divided by the batches it is the mean insert time',
+  },
+  'weir.ingest.retries': {
+    kind: 'counter',
+    unit: '{batch}',
+    scope: 'process',
+    attributes: [],
+    description: 'Batches that had to be sent again',
+  },
+  'weir.ingest.dead_letters': {
+    kind: 'counter',
+    unit: '{message}',
+    scope: 'process',
+    attributes: ['reason'],
+    description: 'Messages put aside because they could not be used, by reason',
+  },
 });
 
 export type MetricName = keyof typeof METRICS;

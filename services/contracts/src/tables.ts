@@ -3,6 +3,7 @@
 export const TABLE = {
   metricSamples: 'metric_samples',
   metricSeries: 'metric_series',
+  histogramSamples: 'histogram_samples',
   metric1m: 'metric_1m',
   metric5m: 'metric_5m',
   metric10m: 'metric_10m',
@@ -10,12 +11,16 @@ export const TABLE = {
   metric1d: 'metric_1d',
   metric1w: 'metric_1w',
   connections: 'connections',
+  connectionEvents: 'connection_events',
   machines: 'machines',
+  machineReports: 'machine_reports',
   nodes: 'nodes',
+  nodeReports: 'node_reports',
   viewerMeasurements: 'viewer_measurements',
   viewerEvents: 'viewer_events',
   failovers: 'failovers',
   logs: 'logs',
+  nodeMarks: 'node_marks',
 } as const;
 
 export type TableName = (typeof TABLE)[keyof typeof TABLE];
@@ -26,6 +31,21 @@ export const VIEW = {
   machineLoad: 'machine_load',
   clusterLoad: 'cluster_load',
   streamViewers: 'stream_viewers',
+  /** Raw samples or one rollup level: `metric_points(step = 60)`. */
+  metricPoints: 'metric_points',
+  /** What each series is, once. */
+  series: 'series',
+  nodeMarkIntervals: 'node_mark_intervals',
+  /** Minute by minute, each takes `(from = …, to = …)`. */
+  machineMinutes: 'machine_minutes',
+  nodeMinutes: 'node_minutes',
+  streamMinutes: 'stream_minutes',
+  publisherFlaps: 'publisher_flaps',
+  /** `(from, to, step)`, step 5 or 60. */
+  nodeSilence: 'node_silence',
+  pipelineMinutes: 'pipeline_minutes',
+  /** `(from, to, floor)`, floor in connections per minute. */
+  connectionSpikes: 'connection_spikes',
 } as const;
 
 /** Rollup levels from fine to coarse, each filled from the one before it. */

@@ -1,0 +1,159 @@
+/**
+ * The events of the generated week: connections opened and closed as often as the counters say, the attack's addresses,
+ * fail-overs, and what some browsers saw of them.
+ */
+import { streamShares, WEEK_CLUSTER, weekStreams } from './cluster.ts';
+import type { Execute, Week } from './generate.ts';
+import { nodeStates, quote } from './points.ts';
+
+/** Where to write which week. */
+export interface EventOptions {
+  readonly execute: Execute;
+  readonly database: string;
+  readonly week: Week;
+}
+
+const CLUSTER = quote(WEEK_CLUSTER);
+const CONNECTION_COLUMNS =
+  'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
+
+/** Writes connections, fail-overs and viewer measurements of the week. */
+export async function insertEvents(options: EventOptions): Promise<void> {
+  await options.execute(viewers(options));
+  await options.execute(publishers(options));
+  await options.execute(failovers(options));
+  await options.execute(stalls(options));
+}
+
+const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
+
+/** Viewers: sessions of 30 minutes in the mean; those of a node that died have no end. */
+function viewers({ database, week }: EventOptions): string {
+  const shares = streamShares();
+  const picks = [...new Set(shares.map(({ edge }) => edge.node))].map((node) => {
+    const here = shares.filter(({ edge }) => edge.node === node);
+    const list = here.map(({ stream }) => `(${quote(stream.app)}, ${quote(stream.stream)}, ${stream.bitrateBits})`);
+    const limits = here.map((_, i) => here.slice(0, i + 1).reduce((sum, { share }) => sum + share, 0));
+    return `(${quote(node)}, [${list.join(', ')}], [${limits.join(', ')}])`;
+  });
+  const dead = week.incidents.get('node-dead');
+  const slow = week.incidents.get('edge-slow');
+  const spike = week.incidents.get('connection-spike');
+  const inSpike = spike
+    ? `(node = ${quote(spike.subject)} AND t >= ${spike.startMs / 1000} AND t < ${spike.endMs / 1000} AND k >= 30)`
+    : '0';
+  const diedAt = (dead?.startMs ?? 0) / 1000;
+  const died = dead ? `(node = ${quote(dead.subject)} AND opened < ${diedAt} AND opened + seconds >= ${diedAt})` : '0';
+  const ejected = slow
+    ? `(node = ${quote(slow.subject)} AND opened + seconds >= ${slow.startMs / 1000} AND opened < ${slow.endMs / 1000} AND h % 5 < 3)`
+    : '0';
+  const endSeconds = week.endMs / 1000;
+  return `INSERT INTO ${database}.connection_events (${CONNECTION_COLUMNS})
+SELECT ${time64('opened')}, reinterpretAsUUID(sipHash128(node, t, k)), if(stays OR no_end, 0, 1), ${CLUSTER}, site, machine_id, node, 'viewer',
+  if(h % 10 < 7, 'rtmp', 'http-flv'), pick.1, pick.2,
+  if(attack, concat('203.0.113.', toString(h % 254 + 1)), concat('10.', toString(h % 40), '.', toString(intDiv(h, 64) % 250), '.', toString(intDiv(h, 4096) % 250))),
+  1024 + h % 60000, if(h % 5 = 0, lower(hex(h)), ''), if(h % 10 < 7, 'LNX 9,0,124,2', 'Mozilla/5.0'),
+  if(stays OR no_end, toDateTime64(0, 3, 'UTC'), ${time64('opened + seconds')}),
+  multiIf(stays OR no_end, '', ejected, 'slow-viewer', attack OR h % 100 < 7, 'client-reset', 'client-closed'),
+  3000, toUInt64(seconds * pick.3 / 8), toUInt64(seconds * pick.3 / 8 * if(ejected, 0.8, 0.999)), if(ejected, toUInt64(seconds), 0)
+FROM (
+  SELECT node, site, machine_id, t, k, sipHash64(node, t, k) AS h, t + h % 60000 / 1000 AS opened, ${inSpike} AS attack,
+    if(attack, 1 + h % 3, least(14000, -1800 * log((1 + intDiv(h, 100000) % 99999) / 100000))) AS full_length,
+    opened + full_length > ${endSeconds} AS stays,
+    full_length AS seconds, ${died} AS no_end, ${ejected} AS ejected,
+    intDiv(h, 7919) % 1000000 / 1000000 AS u,
+    arrayFirst(x -> x.1 = node, [${picks.join(', ')}]) AS choice,
+    choice.2[greatest(1, arrayFirstIndex(x -> x >= u, choice.3))] AS pick
+  FROM (SELECT node, site, machine_id, t, arrayJoin(range(toUInt32(round(opened * 60)))) AS k FROM (${nodeStates({ startMs: week.startMs, endMs: week.endMs, stepSeconds: 60 }, week.incidents)}) WHERE role = 'edge')
+)
+SETTINGS max_insert_threads = 1`;
+}
+
+/** Publishers: one connection a day for each stream; the flapping one comes and goes every minute. */
+function publishers({ database, week }: EventOptions): string {
+  const flap = week.incidents.get('publisher-flapping');
+  const rows = weekStreams().flatMap((stream) => {
+    const edge = `edge-${String(stream.publisherEdge + 1).padStart(2, '0')}`;
+    const machine = edge === 'edge-18' ? 'm-edge-17' : `m-${edge}`;
+    const spans = Array.from({ length: 7 }, (_, day) => [
+      week.startMs + day * 86_400_000,
+      week.startMs + (day + 1) * 86_400_000 - 1,
+    ]);
+    if (flap && `${stream.app}/${stream.stream}` === flap.subject) {
+      for (let at = flap.startMs; at < flap.endMs; at += 60_000) spans.push([at, at + 40_000]);
+    }
+    return spans.map(([from = 0, to = 0]) => {
+      const open = to >= week.endMs - 1;
+      return `(${from / 1000}, ${open ? 0 : 1}, ${quote(edge)}, ${quote(machine)}, ${quote(stream.app)}, ${quote(stream.stream)}, ${open ? 0 : to / 1000}, ${stream.bitrateBits})`;
+    });
+  });
+  return `INSERT INTO ${database}.connection_events (${CONNECTION_COLUMNS})
+SELECT ${time64('x.1')}, reinterpretAsUUID(sipHash128(x.1, x.3, x.5, x.6)), x.2, ${CLUSTER}, 'fra', x.4, x.3, 'publisher', 'rtmp', x.5, x.6,
+  '198.51.100.7', 51000, '', 'FMLE/3.0', ${time64('x.7')}, if(x.2 = 0, '', 'client-closed'), toUInt64(greatest(0, x.7 - x.1) * x.8 / 8), 0, 0, 0
+FROM (SELECT arrayJoin([${rows.join(', ')}]) AS x)`;
+}
+
+/** Fail-overs: a short one every few hours of any week, and everything that hung on the lost origin. */
+function failovers({ database, week }: EventOptions): string {
+  const shares = streamShares();
+  const rows: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    const { edge, stream } = shares[(i * 11) % shares.length] ?? shares[0]!;
+    const at = week.startMs / 1000 + 7_200 + i * 15_000;
+    rows.push(
+      row(
+        at,
+        edge.node,
+        edge.machineId,
+        stream,
+        'upstream-stalled',
+        'origin-2',
+        'origin-1',
+        180 + ((i * 37) % 420),
+        20 + i,
+      ),
+    );
+  }
+  const lost = week.incidents.get('origin-lost');
+  for (const [i, { edge, stream }] of lost ? shares.entries() : []) {
+    if (i % 2 === 1) continue;
+    rows.push(
+      row(
+        lost!.startMs / 1000 + 1 + (i % 5) / 2,
+        edge.node,
+        edge.machineId,
+        stream,
+        'upstream-lost',
+        'origin-1',
+        'origin-2',
+        380 + ((i * 173) % 2_900),
+        12 + i,
+      ),
+    );
+  }
+  return `INSERT INTO ${database}.failovers SELECT ${time64('x.1')}, ${CLUSTER}, 'fra', x.3, x.2, x.4, x.5, x.6, x.7, x.8, x.9, x.10
+FROM (SELECT arrayJoin([${rows.join(', ')}]) AS x)`;
+}
+
+function row(
+  at: number,
+  node: string,
+  machine: string,
+  stream: { app: string; stream: string },
+  cause: string,
+  from: string,
+  to: string,
+  gapMs: number,
+  viewers: number,
+): string {
+  return `(toFloat64(${at}), ${quote(node)}, ${quote(machine)}, ${quote(stream.app)}, ${quote(stream.stream)}, ${quote(cause)}, ${quote(from)}, ${quote(to)}, ${gapMs}, ${viewers})`;
+}
+
+/** Browsers that stalled: one session in four of those that watched when a fail-over of theirs took more than a second. */
+function stalls({ database }: EventOptions): string {
+  return `INSERT INTO ${database}.viewer_measurements
+SELECT f.time + toIntervalSecond(2), c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, 'stall', map('duration', f.gap_ms / 1000 - 0.3), map(), 'https://example.org/player/', 'Chrome', 'Linux'
+FROM ${database}.failovers AS f
+INNER JOIN ${database}.connection_events AS c ON c.node = f.node AND c.app = f.app AND c.stream = f.stream
+WHERE f.gap_ms > 1000 AND c.session_id != '' AND c.role = 'viewer' AND c.opened_at < f.time AND (c.version = 0 OR c.closed_at > f.time) AND c.client_port % 4 = 0`;
+}
