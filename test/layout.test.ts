@@ -48,6 +48,16 @@ describe('the layout rules', () => {
     assert.ok(found.includes('services/edge/README.md is missing'));
   });
 
+  it('refuse a lock file that was forgotten', () => {
+    const lock = source(
+      'package-lock.json',
+      JSON.stringify({ packages: { infra: { dependencies: { yaml: '1.0.0' } } } }),
+    );
+    const differ = (version: string) => workspaceViolations([lock, manifest('infra', { yaml: version })]).join('\n');
+    assert.match(differ('2.0.0'), /infra\/package\.json and package-lock\.json differ/);
+    assert.doesNotMatch(differ('1.0.0'), /differ/);
+  });
+
   it('refuse a sibling service, anything of ours in contracts, and test in anything', () => {
     const all = { '@weir/ingest': '1.0.0', '@weir/edge': '1.0.0', '@weir/test': '1.0.0' };
     const found = importViolations([

@@ -1,4 +1,5 @@
 /** Rules about single files and folders: where they may lie, how they are named, how they open, how long they are. */
+import { isDeepStrictEqual } from 'node:util';
 import type { RepositoryFile } from './repository.ts';
 
 const TOP_FOLDERS = new Set(['services', 'dashboards', 'infra', 'test']);
@@ -12,6 +13,7 @@ const ROOT_FILES = new Set([
 ]);
 const SERVICES = ['contracts', 'edge', 'ingest', 'store', 'player', 'cli'];
 const MOST_LINES = 400;
+const DEPENDENCY_GROUPS = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'];
 /** Only main.ts and the command line know where configuration comes from. */
 const CONFIGURED_BY = /^(services\/cli\/|services\/contracts\/|test\/)|\.test\.ts$/;
 
@@ -36,7 +38,25 @@ export function workspaceViolations(files: readonly RepositoryFile[]): string[] 
     .filter((name) => name !== undefined && !SERVICES.includes(name))
     .map((name) => `services/${name} is no service of the house`);
   const manifests = files.filter(({ path }) => /(^|\/)package\.json$/.test(path));
-  return [...missing, ...strangers, ...manifests.flatMap(versionViolations)];
+  return [...missing, ...strangers, ...manifests.flatMap(versionViolations), ...lockViolations(files, manifests)];
+}
+
+/** npm installs what the lock file says without a word when a package.json says otherwise. */
+function lockViolations(files: readonly RepositoryFile[], manifests: readonly RepositoryFile[]): string[] {
+  const lock = files.find(({ path }) => path === 'package-lock.json');
+  if (!lock) return [];
+  const { packages } = JSON.parse(lock.text) as { packages: Record<string, Record<string, unknown> | undefined> };
+  return manifests
+    .filter(({ path, text }) => {
+      const manifest = JSON.parse(text) as Record<string, unknown>;
+      const locked = packages[path.split('/').slice(0, -1).join('/')];
+      return DEPENDENCY_GROUPS.some((group) => !isDeepStrictEqual(sorted(manifest[group]), sorted(locked?.[group])));
+    })
+    .map(({ path }) => `${path} and package-lock.json differ: run npm install`);
+}
+
+function sorted(group: unknown): unknown {
+  return Object.entries((group ?? {}) as Record<string, string>).toSorted(([a], [b]) => a.localeCompare(b));
 }
 
 /** One sentence per rule that a source file breaks. */
@@ -46,8 +66,7 @@ export function sourceViolations(files: readonly RepositoryFile[]): string[] {
 
 function versionViolations({ path, text }: RepositoryFile): string[] {
   const manifest = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
-  return ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies']
-    .flatMap((group) => Object.entries(manifest[group] ?? {}))
+  return DEPENDENCY_GROUPS.flatMap((group) => Object.entries(manifest[group] ?? {}))
     .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
     .map(([name, version]) => `${path} asks for ${name} ${version}, which is no exact version`);
 }

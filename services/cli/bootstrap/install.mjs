@@ -13,15 +13,15 @@ const PROGRESS_MS = 3000;
 /**
  * Makes node_modules what package-lock.json says. At once when it already is.
  * @param {string} root folder of the repository
- * @param {(root: string) => Promise<void>} [npmCi] stands in for npm in tests
+ * @param {(root: string) => Promise<void>} [run] stands in for npm in tests
  * @returns {Promise<boolean>} whether anything was installed by this call
  * @throws {Error} one sentence when npm is missing or fails
  */
-export async function install(root, npmCi = runNpmCi) {
+export async function install(root, run = runNpmInstall) {
   if (isInstalled(root)) return false;
   return withInstallLock(join(root, '.weir-install.lock'), say, async () => {
     if (isInstalled(root)) return false;
-    await npmCi(root);
+    await run(root);
     const stamp = join(root, STAMP);
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, lockDigest(root));
@@ -30,21 +30,22 @@ export async function install(root, npmCi = runNpmCi) {
 }
 
 /**
- * `npm ci` with its output on stderr: stdout belongs to the program that comes after. No dependency needs its install
- * script, so none is run.
+ * `npm install --no-save`: the versions of package-lock.json, which stays as it is. Not `npm ci`, which refuses a lock file
+ * that does not list the optional binaries of systems whose packages a registry lacks. No dependency needs its install
+ * script, so none is run. All output goes to stderr: stdout belongs to the program that comes after.
  * @param {string} root
  * @returns {Promise<void>}
  */
-async function runNpmCi(root) {
+async function runNpmInstall(root) {
   const started = Date.now();
   const wanted = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length;
-  say(`installing the ${wanted} locked dependencies (npm ci, once; about a minute) …`);
+  say(`installing the ${wanted} locked dependencies (npm install, once; about half a minute) …`);
   const progress = setInterval(() => {
     const seconds = Math.round((Date.now() - started) / 1000);
     say(`… ${seconds} s, ${countFolders(join(root, 'node_modules'))} packages unpacked`);
   }, PROGRESS_MS);
   try {
-    await npm(root, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+    await npm(root, ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   } finally {
     clearInterval(progress);
   }
@@ -58,7 +59,7 @@ async function runNpmCi(root) {
  */
 function npm(root, args) {
   const { npm_execpath: script, npm_node_execpath: node } = process.env;
-  // When npm started us, the very same npm is used; its Node lies outside node_modules, which npm ci empties.
+  // When npm started us, the very same npm is used, run by the Node that ran it.
   const own = script !== undefined && node !== undefined && /^np[mx]-cli\.js$/.test(basename(script));
   const command = own ? node : 'npm';
   const before = own ? [script.replace(/npx-cli\.js$/, 'npm-cli.js')] : [];
@@ -69,7 +70,8 @@ function npm(root, args) {
     );
     child.on('exit', (status, signal) => {
       if (status === 0) resolve();
-      else reject(new Error(`npm ci ended with ${signal ?? `status ${status}`} in ${root}; what it said is above.`));
+      else
+        reject(new Error(`npm install ended with ${signal ?? `status ${status}`} in ${root}; what it said is above.`));
     });
   });
 }
@@ -80,7 +82,7 @@ function countFolders(folder) {
     const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
     return names.reduce((sum, name) => sum + (name.startsWith('@') ? readdirSync(join(folder, name)).length : 1), 0);
   } catch {
-    return 0; // npm is just emptying the folder
+    return 0; // not there yet, or npm is just moving it
   }
 }
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** File with the digest of the package-lock.json that was installed; npm ci removes it with the rest of node_modules. */
+/** File with the digest of the package-lock.json that was installed. */
 export const STAMP = join('node_modules', '.cache', 'weir', 'installed');
 
 /**

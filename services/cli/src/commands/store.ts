@@ -33,12 +33,14 @@ export const store: CliCommand = {
       part: 'store',
       logLevel: config.log.level,
       json: options.json === true,
-      start: (logger) =>
-        startStore({
+      start: async (logger) => {
+        const running = await startStore({
           config: config.store,
           users: { writer: { name: user, password }, reader: { name: readUser, password: readPassword } },
           logger,
-        }),
+        });
+        return { urls: { ClickHouse: running.url }, close: () => running.close() };
+      },
     });
   },
 };

@@ -1,7 +1,7 @@
 /** Ports of a system that is about to start: free ones found, given ones checked before anything runs. */
 import { createServer } from 'node:net';
 import { errorCode, WeirError } from '@weir/contracts/errors';
-import { portOwner } from './port-owner.ts';
+import { portOwner } from '@weir/contracts/listen';
 
 /** One listener that is going to be. */
 export interface Listener {
