@@ -1,0 +1,85 @@
+/**
+ * An RTMP listener: takes sockets, refuses what does not fit, gives each its session. The same for the public port and
+ * the relay port; they differ in their host and in what counts against the limit.
+ */
+import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { CloseReason } from '@weir/contracts/events';
+import { listen } from '@weir/contracts/listen';
+import type { Protocol } from './protocol.ts';
+import { RtmpSession, type SessionHost } from './session.ts';
+
+/** Options of {@link startRtmpServer}. */
+export interface RtmpServerOptions {
+  host: string;
+  port: number;
+  /** Configuration key of the port, for the error when it is taken. */
+  portKey: string;
+  protocol: Protocol;
+  sessionHost: SessionHost;
+  chunkSizeBytes: number;
+  maxMessageBytes: number;
+  handshakeTimeoutMs: number;
+  encoding: 'rtmp' | 'relay';
+  /** Takes a place for the client; a sentence when there is none. Absent: no limit. */
+  admit?: (socket: Socket) => string | undefined;
+  /** A connection ended without a role. */
+  onRefused(reason: CloseReason): void;
+}
+
+/** A running listener. */
+export interface RtmpServer {
+  readonly port: number;
+  /** Stops taking connections; the sessions go on. */
+  stopListening(): void;
+  /** Tells every session and closes. Resolves when all sockets are closed. */
+  close(reason: CloseReason): Promise<void>;
+}
+
+/** Connections over the limit that are kept long enough to be told so, at most; beyond that they are cut at once. */
+const MAX_REFUSALS = 256;
+
+/** Starts listening. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
+export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpServer> {
+  const sessions = new Map<Socket, RtmpSession>();
+  let refusals = 0;
+  const server: Server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
+    const full = options.admit?.(socket);
+    if (full !== undefined) {
+      if (refusals >= MAX_REFUSALS) {
+        options.onRefused('limit');
+        socket.destroy();
+        return;
+      }
+      refusals += 1;
+      socket.once('close', () => {
+        refusals -= 1;
+      });
+    }
+    const session = new RtmpSession({
+      socket,
+      protocol: options.protocol,
+      host: options.sessionHost,
+      chunkSizeBytes: options.chunkSizeBytes,
+      maxMessageBytes: options.maxMessageBytes,
+      handshakeTimeoutMs: options.handshakeTimeoutMs,
+      encoding: options.encoding,
+      full,
+      onRefused: options.onRefused,
+    });
+    sessions.set(socket, session);
+    socket.once('close', () => sessions.delete(socket));
+  });
+  const port = await listen(server, { host: options.host, port: options.port, key: options.portKey, part: 'EDGE' });
+  return {
+    port,
+    stopListening: () => void server.close(),
+    async close(reason) {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      for (const session of sessions.values()) session.close(reason);
+      await closed;
+    },
+  };
+}

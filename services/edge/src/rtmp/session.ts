@@ -1,0 +1,396 @@
+/**
+ * One RTMP client of this node: commands in, answers out (RTMP 1.0 §7.2). It decides nothing about streams: what may be
+ * published or played is asked of its host. Before it: rtmp/server.ts and the peer; after it: the host's streams.
+ *
+ *   connected ──publish──▶ asking ──granted──▶ publishing ──deleteStream──▶ connected
+ *       └──────play──────▶ playing ──deleteStream──▶ connected
+ */
+import type { Socket } from 'node:net';
+import type { CloseReason } from '@weir/contracts/events';
+import { MEDIA_STREAM_ID } from '../stream/encoding.ts';
+import { type MediaMessage, toMedia } from '../stream/media.ts';
+import type { ViewerTransport } from '../stream/viewer.ts';
+import { type AmfObject, type AmfValue, asAmfObject, decodeAmf, encodeAmf } from './amf0.ts';
+import { ProtocolError } from './errors.ts';
+import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
+import { parseStreamName, type StreamName } from './names.ts';
+import { RtmpPeer } from './peer.ts';
+import { type Protocol, USER_EVENT } from './protocol.ts';
+
+/** A connection as its host sees it. */
+export interface ClientInfo {
+  socket: Socket;
+  /** `flashVer` of the connect command. */
+  userAgent: string;
+}
+
+/** A granted publish: where the media goes. */
+export interface Publication {
+  push(media: MediaMessage): void;
+  /** The publisher is gone. */
+  end(reason: CloseReason): void;
+}
+
+/** A granted play. */
+export interface Playback {
+  /** The viewer is gone, or its stream ended. */
+  end(reason: CloseReason): void;
+  /** The client paused, or went on. */
+  pause(paused: boolean): void;
+}
+
+/** Who decides about streams. */
+export interface SessionHost {
+  /**
+   * May this client publish? Resolves with what takes its media, or with the reason why not.
+   * `revoke` closes the session later on, with a reason.
+   */
+  publish(
+    stream: StreamName,
+    client: ClientInfo,
+    revoke: (reason: CloseReason) => void,
+  ): Promise<Publication | { refused: CloseReason; description: string }>;
+  /** May this client play? The transport is told when the stream begins and when it ends. */
+  play(
+    stream: StreamName,
+    client: ClientInfo,
+    transport: ViewerTransport,
+  ): Playback | { refused: CloseReason; description: string };
+}
+
+/** Options of {@link RtmpSession}. */
+export interface SessionOptions {
+  socket: Socket;
+  protocol: Protocol;
+  host: SessionHost;
+  chunkSizeBytes: number;
+  maxMessageBytes: number;
+  /** Time from connecting to publishing or playing. */
+  handshakeTimeoutMs: number;
+  /** Encoding of what it plays. */
+  encoding: 'rtmp' | 'relay';
+  /** When set, `connect` is answered with a refusal that says this. */
+  full: string | undefined;
+  /** The connection ended without a role. */
+  onRefused(reason: CloseReason): void;
+}
+
+/** Commands are small; media is allowed once a publisher was let in. */
+const MAX_COMMAND_BYTES = 65_536;
+const WINDOW_BYTES = 5_000_000;
+/** A refused client gets so long to read why before the socket is destroyed. */
+const LAST_WORDS_MS = 2_000;
+
+/** See the head of the file. Owns its socket: it ends when the socket does, and the other way round. */
+export class RtmpSession {
+  readonly #options: SessionOptions;
+  readonly #socket: Socket;
+  readonly #peer: RtmpPeer;
+  readonly #timer: NodeJS.Timeout;
+  #app: string | undefined;
+  #userAgent = '';
+  #createdStream = false;
+  #asking = false;
+  #publication: Publication | undefined;
+  #playback: Playback | undefined;
+  #hadRole = false;
+  #ending: CloseReason | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#socket = options.socket;
+    this.#peer = new RtmpPeer({
+      socket: options.socket,
+      protocol: options.protocol,
+      side: 'server',
+      maxMessageBytes: MAX_COMMAND_BYTES,
+      chunkSizeBytes: options.chunkSizeBytes,
+      handlers: {
+        ready: () => {},
+        message: (message) => this.#receive(message),
+        fault: (error) => this.#close(error.fault === 'HANDSHAKE' ? 'bad-handshake' : 'protocol-error'),
+      },
+    });
+    this.#timer = setTimeout(() => this.#close(this.#silent ? 'silent' : 'idle'), options.handshakeTimeoutMs);
+    this.#timer.unref();
+    this.#socket.on('error', () => this.#finish('client-reset'));
+    this.#socket.on('close', () => this.#finish('client-closed'));
+  }
+
+  /** Ends the session: tells the client when it has a role, then closes. */
+  close(reason: CloseReason): void {
+    this.#close(reason);
+  }
+
+  get #silent(): boolean {
+    return this.#socket.bytesRead === 0;
+  }
+
+  #receive(message: RtmpMessage): void {
+    switch (message.type) {
+      case TYPE.command:
+      case TYPE.commandAmf3:
+        this.#command(message);
+        return;
+      case TYPE.aggregate:
+        for (const part of splitAggregate(message)) this.#media(part);
+        return;
+      default:
+        this.#media(message);
+    }
+  }
+
+  #media(message: RtmpMessage): void {
+    if (!this.#publication) return;
+    const amf3 = message.type === TYPE.dataAmf3;
+    const payload = amf3 ? message.payload.subarray(1) : message.payload;
+    const media = toMedia(amf3 ? TYPE.data : message.type, message.timestamp, payload);
+    if (media) this.#publication.push(media);
+  }
+
+  #command(message: RtmpMessage): void {
+    const { payload, streamId } = message;
+    const values = decodeAmf(message.type === TYPE.command ? payload : payload.subarray(1));
+    const [name, number, object, argument] = values;
+    if (typeof name !== 'string') throw new ProtocolError('COMMAND', 'A command has no name.');
+    const transaction = typeof number === 'number' ? number : 0;
+    if (this.#app === undefined && name !== 'connect') {
+      throw new ProtocolError('COMMAND', `The command "${name.slice(0, 40)}" came before connect.`);
+    }
+    switch (name) {
+      case 'connect':
+        this.#connect(transaction, asAmfObject(object));
+        return;
+      case 'createStream':
+        this.#createStream(transaction);
+        return;
+      case 'publish':
+        void this.#publish(streamId, argument);
+        return;
+      case 'play':
+        this.#play(streamId, argument);
+        return;
+      case 'deleteStream':
+      case 'closeStream':
+        this.#endStream();
+        this.#createdStream &&= name === 'closeStream';
+        return;
+      case 'FCUnpublish':
+        this.#endStream();
+        this.#result(transaction, undefined);
+        return;
+      case 'FCPublish':
+        this.#result(transaction, undefined);
+        this.#peer.command(0, 'onFCPublish', 0, null, { code: 'NetStream.Publish.Start', description: text(argument) });
+        return;
+      case 'releaseStream':
+      case 'FCSubscribe':
+      case '_checkbw':
+        this.#result(transaction, undefined);
+        return;
+      case 'getStreamLength':
+      case 'getMovLen':
+        this.#result(transaction, 0); // a live stream has no length
+        return;
+      case 'pause':
+        this.#pause(streamId, argument === true);
+        return;
+      case 'seek':
+        this.#peer.status(streamId, 'error', 'NetStream.Seek.Failed', 'A live stream cannot be searched.');
+        return;
+      case 'receiveAudio':
+      case 'receiveVideo':
+      case 'play2':
+      case '_result':
+      case '_error':
+      case 'onStatus':
+        return;
+      default:
+        if (transaction > 0) this.#error(transaction, 'NetConnection.Call.Failed', 'This command is not known here.');
+    }
+  }
+
+  #connect(transaction: number, object: AmfObject | undefined): void {
+    if (this.#app !== undefined) throw new ProtocolError('COMMAND', 'connect came twice.');
+    const { full } = this.#options;
+    this.#userAgent = text(object?.['flashVer']);
+    this.#socket.cork();
+    this.#peer.announceWindow(WINDOW_BYTES);
+    this.#peer.announceChunkSize();
+    if (full !== undefined) {
+      this.#error(transaction, 'NetConnection.Connect.Rejected', full);
+      this.#socket.uncork();
+      this.#close('limit');
+      return;
+    }
+    this.#app = text(object?.['app']);
+    this.#peer.command(
+      0,
+      '_result',
+      transaction,
+      { fmsVer: 'FMS/3,0,1,123', capabilities: 31 },
+      {
+        level: 'status',
+        code: 'NetConnection.Connect.Success',
+        description: 'Connection succeeded.',
+        objectEncoding: 0,
+      },
+    );
+    this.#socket.uncork();
+  }
+
+  #createStream(transaction: number): void {
+    if (this.#createdStream) {
+      this.#error(transaction, 'NetConnection.Call.Failed', 'One stream at a time on a connection.');
+      return;
+    }
+    this.#createdStream = true;
+    this.#result(transaction, MEDIA_STREAM_ID);
+  }
+
+  async #publish(streamId: number, argument: AmfValue): Promise<void> {
+    const stream = parseStreamName(this.#app ?? '', text(argument));
+    if (!stream || this.#busy) {
+      this.#peer.status(streamId, 'error', 'NetStream.Publish.BadName', 'This name cannot be published here.');
+      this.#close('refused');
+      return;
+    }
+    this.#asking = true;
+    const answer = await this.#options.host.publish(stream, this.#client, (reason) => this.#close(reason));
+    this.#asking = false;
+    if ('refused' in answer) {
+      this.#peer.status(streamId, 'error', 'NetStream.Publish.BadName', answer.description);
+      this.#close(answer.refused);
+    } else if (this.#ending) {
+      answer.end(this.#ending);
+    } else {
+      this.#gotRole();
+      this.#publication = answer;
+      this.#peer.reader.maxMessageBytes = this.#options.maxMessageBytes;
+      this.#peer.userControl(USER_EVENT.streamBegin, streamId);
+      const description = `${stream.app}/${stream.name} is now published.`;
+      this.#peer.status(streamId, 'status', 'NetStream.Publish.Start', description);
+    }
+  }
+
+  #play(streamId: number, argument: AmfValue): void {
+    const stream = parseStreamName(this.#app ?? '', text(argument));
+    if (!stream || this.#busy) {
+      this.#peer.status(streamId, 'error', 'NetStream.Play.StreamNotFound', 'There is no stream of this name.');
+      this.#close('stream-not-found');
+      return;
+    }
+    const answer = this.#options.host.play(stream, this.#client, {
+      socket: this.#socket,
+      encoding: this.#options.encoding,
+      begin: () => this.#beginPlaying(streamId, stream),
+      end: (reason) => this.#close(reason),
+    });
+    if ('refused' in answer) {
+      this.#peer.status(streamId, 'error', 'NetStream.Play.Failed', answer.description);
+      this.#close(answer.refused);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#playback = answer;
+  }
+
+  #beginPlaying(streamId: number, stream: StreamName): void {
+    if (this.#hadRole) return;
+    this.#gotRole();
+    this.#peer.userControl(USER_EVENT.streamBegin, streamId);
+    this.#peer.status(streamId, 'status', 'NetStream.Play.Reset', 'Playing and resetting stream.');
+    this.#peer.status(streamId, 'status', 'NetStream.Play.Start', `Started playing ${stream.app}/${stream.name}.`);
+    const payload = encodeAmf('|RtmpSampleAccess', true, true);
+    this.#peer.sendMessage({ type: TYPE.data, streamId, timestamp: 0, payload });
+  }
+
+  #pause(streamId: number, paused: boolean): void {
+    this.#playback?.pause(paused);
+    const [code, description] = paused
+      ? ['NetStream.Pause.Notify', 'Paused live.']
+      : ['NetStream.Unpause.Notify', 'Playing live again.'];
+    this.#peer.status(streamId, 'status', code as string, description as string);
+  }
+
+  /** The client ends its stream and may begin another on the same connection. */
+  #endStream(): void {
+    this.#release('client-closed');
+  }
+
+  #result(transaction: number, info: AmfValue): void {
+    this.#peer.command(0, '_result', transaction, null, info);
+  }
+
+  #error(transaction: number, code: string, description: string): void {
+    this.#peer.command(0, '_error', transaction, null, { level: 'error', code, description });
+  }
+
+  get #busy(): boolean {
+    return this.#asking || this.#publication !== undefined || this.#playback !== undefined;
+  }
+
+  get #client(): ClientInfo {
+    return { socket: this.#socket, userAgent: this.#userAgent };
+  }
+
+  #gotRole(): void {
+    this.#hadRole = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Last words, then the end; the socket's `close` does the rest. */
+  #close(reason: CloseReason): void {
+    if (this.#ending) return;
+    this.#ending = reason;
+    clearTimeout(this.#timer);
+    this.#peer.stop();
+    if (reason === 'stream-not-found' && this.#playback) {
+      this.#peer.status(MEDIA_STREAM_ID, 'error', 'NetStream.Play.StreamNotFound', 'Nobody publishes this stream.');
+    } else if (reason === 'stream-busy' && this.#publication) {
+      const description = 'Another publisher holds this stream.';
+      this.#peer.status(MEDIA_STREAM_ID, 'error', 'NetStream.Publish.BadName', description);
+    } else if (this.#playback && (reason === 'stream-ended' || this.#options.encoding === 'rtmp')) {
+      // A relay that is closed for any other reason goes on elsewhere: for it the stream has not ended.
+      this.#peer.userControl(USER_EVENT.streamEof, MEDIA_STREAM_ID);
+      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Play.UnpublishNotify', `The stream ended: ${reason}.`);
+      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Play.Stop', 'Stopped playing.');
+    } else if (this.#publication) {
+      const description = `The publish ended: ${reason}.`;
+      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Unpublish.Success', description);
+    }
+    if (reason === 'slow-viewer' || reason === 'bad-handshake' || reason === 'protocol-error' || reason === 'silent') {
+      this.#socket.destroy();
+    } else this.#sayGoodbye();
+  }
+
+  /** Lets what is queued out, and does not wait for a client that reads nothing. */
+  #sayGoodbye(): void {
+    this.#socket.end();
+    this.#socket.resume();
+    setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref();
+  }
+
+  #finish(reason: CloseReason): void {
+    clearTimeout(this.#timer);
+    const cause = this.#ending ?? reason;
+    this.#ending = cause;
+    this.#peer.stop();
+    const hadRole = this.#hadRole;
+    this.#release(cause);
+    this.#hadRole = true;
+    if (!hadRole) this.#options.onRefused(this.#silent ? 'silent' : cause);
+    this.#socket.destroy();
+  }
+
+  #release(reason: CloseReason): void {
+    this.#publication?.end(reason);
+    this.#playback?.end(reason);
+    this.#publication = undefined;
+    this.#playback = undefined;
+  }
+}
+
+function text(value: AmfValue): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,183 @@
+/**
+ * The node's book of connections: who is on, what it has moved, why it ended, and whether there is room for more.
+ * Before it: sessions of every protocol; after it: telemetry, through stats.ts.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { CloseReason, ConnectionRole, Protocol } from '@weir/contracts/events';
+import type { ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
+
+/** What a session knows of a connection that got its role. */
+export interface ConnectionInfo {
+  role: ConnectionRole;
+  protocol: Protocol;
+  app: string;
+  stream: string;
+  session: string;
+  userAgent: string;
+  socket: Socket;
+}
+
+/** An open connection in the book. */
+export interface OpenConnection {
+  readonly id: string;
+  readonly opened: ConnectionOpened;
+  readonly socket: Socket;
+  /** Messages not sent because the viewer did not keep up; set by the session before it closes. */
+  framesDropped: number;
+  /** Takes it out of the book and tells the observer. Later calls do nothing. */
+  close(reason: CloseReason): void;
+}
+
+type CountKey = string;
+const MAX_USER_AGENT = 200;
+
+/** One per node. */
+export class Connections {
+  /** Connections accepted at most, those without a role yet included; relays are not counted. */
+  readonly limit: number;
+  readonly #observer: MediaObserver;
+  readonly #open = new Set<OpenConnection>();
+  readonly #opened = new Map<CountKey, number>();
+  readonly #closed = new Map<CountKey, number>();
+  readonly #refused = new Map<CountKey, number>();
+  readonly #io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
+  #accepted = 0;
+
+  constructor(limit: number, observer: MediaObserver) {
+    this.limit = limit;
+    this.#observer = observer;
+  }
+
+  /** Publishers and viewers connected now, those without a role yet included. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Open connections of one role. */
+  count(role: ConnectionRole): number {
+    let count = 0;
+    for (const connection of this.#open) if (connection.opened.role === role) count += 1;
+    return count;
+  }
+
+  /** Takes a place for a new client; false when there is none. Given back when its socket closes. */
+  admit(socket: Socket): boolean {
+    if (this.#accepted >= this.limit) return false;
+    this.#accepted += 1;
+    socket.once('close', () => {
+      this.#accepted -= 1;
+    });
+    return true;
+  }
+
+  /** A connection got its role. */
+  open(info: ConnectionInfo): OpenConnection {
+    const { socket, role, protocol } = info;
+    const opened: ConnectionOpened = {
+      id: randomUUID(),
+      role,
+      protocol,
+      app: info.app,
+      stream: info.stream,
+      clientAddress: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
+      clientPort: socket.remotePort ?? 0,
+      session: info.session,
+      userAgent: info.userAgent.slice(0, MAX_USER_AGENT),
+      openedAtMs: Date.now(),
+    };
+    const connection: OpenConnection = {
+      id: opened.id,
+      opened,
+      socket,
+      framesDropped: 0,
+      close: (reason) => this.#close(connection, reason),
+    };
+    this.#open.add(connection);
+    add(this.#opened, `${role} ${protocol}`);
+    this.#observer.connectionOpened(opened);
+    return connection;
+  }
+
+  /** A connection ended without ever having a role. */
+  refuse(protocol: Protocol, reason: CloseReason): void {
+    add(this.#refused, `${protocol} ${reason}`);
+  }
+
+  /** Bytes that belong to a role and to no connection in the book (pulls from other nodes). */
+  addIo(role: ConnectionRole, bytesIn: number, bytesOut: number): void {
+    const io = this.#ioOf(role);
+    io.bytesIn += bytesIn;
+    io.bytesOut += bytesOut;
+  }
+
+  /** The connections' part of a snapshot. */
+  snapshot(): Pick<MediaSnapshot, 'connections' | 'closed' | 'refused' | 'connectionLimit' | 'io' | 'sendQueueBytes'> {
+    const open = new Map<CountKey, number>();
+    const io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
+    for (const role of ['publisher', 'viewer', 'relay'] as const) io.set(role, { ...this.#ioOf(role) });
+    let sendQueueBytes = 0;
+    for (const { opened, socket } of this.#open) {
+      add(open, `${opened.role} ${opened.protocol}`);
+      const total = io.get(opened.role) as { bytesIn: number; bytesOut: number };
+      total.bytesIn += socket.bytesRead;
+      total.bytesOut += socket.bytesWritten ?? 0;
+      sendQueueBytes += socket.writableLength;
+    }
+    return {
+      connections: [...this.#opened].map(([key, opened]) => ({ ...roleOf(key), open: open.get(key) ?? 0, opened })),
+      closed: [...this.#closed].map(([key, count]) => ({
+        ...roleOf(key),
+        reason: key.split(' ')[2] as CloseReason,
+        count,
+      })),
+      refused: [...this.#refused].map(([key, count]) => {
+        const [protocol, reason] = key.split(' ') as [Protocol, CloseReason];
+        return { protocol, reason, count };
+      }),
+      connectionLimit: this.limit,
+      io: [...io].map(([role, bytes]) => ({ role, ...bytes })),
+      sendQueueBytes,
+    };
+  }
+
+  /** Every open connection; a copy. */
+  list(): OpenConnection[] {
+    return [...this.#open];
+  }
+
+  #close(connection: OpenConnection, reason: CloseReason): void {
+    if (!this.#open.delete(connection)) return;
+    const { opened, socket } = connection;
+    const bytesIn = socket.bytesRead;
+    const bytesQueued = socket.bytesWritten ?? 0;
+    this.addIo(opened.role, bytesIn, bytesQueued);
+    add(this.#closed, `${opened.role} ${opened.protocol} ${reason}`);
+    this.#observer.connectionClosed({
+      ...opened,
+      reason,
+      bytesIn,
+      bytesQueued,
+      bytesDelivered: Math.max(0, bytesQueued - socket.writableLength),
+      framesDropped: connection.framesDropped,
+      closedAtMs: Date.now(),
+    });
+  }
+
+  #ioOf(role: ConnectionRole): { bytesIn: number; bytesOut: number } {
+    const known = this.#io.get(role);
+    if (known) return known;
+    const io = { bytesIn: 0, bytesOut: 0 };
+    this.#io.set(role, io);
+    return io;
+  }
+}
+
+function add(counts: Map<CountKey, number>, key: CountKey): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function roleOf(key: CountKey): { role: ConnectionRole; protocol: Protocol } {
+  const [role, protocol] = key.split(' ') as [ConnectionRole, Protocol];
+  return { role, protocol };
+}

@@ -1,0 +1,163 @@
+/**
+ * One stream on this node over all its ups and downs: at most one source (a publisher here, or a pull from another
+ * node), any number of viewers, and the times they wait for each other. Gone when it has neither.
+ */
+import type { CloseReason } from '@weir/contracts/events';
+import { Hub, type HubOptions } from './hub.ts';
+import type { Viewer } from './viewer.ts';
+
+/** A running pull from other nodes into a hub. */
+export interface Upstream {
+  readonly state: 'idle' | 'connecting' | 'live' | 'switching' | 'waiting';
+  /** Bytes received so far. */
+  readonly bytesIn: number;
+  /** The directory says something new about the stream, or about the nodes. */
+  wake(): void;
+  close(): void;
+}
+
+/** What a pull tells its stream. */
+export interface UpstreamEvents {
+  /** There is no media at present and none in sight. */
+  interrupted(): void;
+  /** The stream is over: the publishing node says so. */
+  ended(): void;
+}
+
+/** Starts a pull; `hops` as in a relay claim. */
+export type OpenUpstream = (hub: Hub, hops: number, events: UpstreamEvents) => Upstream;
+
+/** The publisher on this node. */
+export interface LocalPublisher {
+  epoch: number;
+  /** Closes its session. */
+  revoke(reason: CloseReason): void;
+  /** Milliseconds since it last sent anything. */
+  idleMs(nowMs: number): number;
+}
+
+/** Times, see config `relay` and `stream`. */
+export interface StreamTimes {
+  lingerMs: number;
+  publisherGraceMs: number;
+  notFoundWaitMs: number;
+}
+
+/** Options of {@link LiveStream}. */
+export interface LiveStreamOptions {
+  hub: HubOptions;
+  times: StreamTimes;
+  openUpstream: OpenUpstream;
+  /** It has no source and no viewers: forget it. */
+  onUnused(stream: LiveStream): void;
+}
+
+/** See the head of the file. */
+export class LiveStream {
+  readonly hub: Hub;
+  publisher: LocalPublisher | undefined;
+  upstream: Upstream | undefined;
+  readonly #options: LiveStreamOptions;
+  readonly #patience = new Map<Viewer, NodeJS.Timeout>();
+  #linger: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(options: LiveStreamOptions) {
+    this.#options = options;
+    this.hub = new Hub(options.hub);
+  }
+
+  /** What feeds it now. */
+  get source(): 'publisher' | 'relay' | 'none' {
+    if (this.publisher) return 'publisher';
+    return this.upstream && this.hub.state === 'live' ? 'relay' : 'none';
+  }
+
+  /** A publisher connected here: it takes over from whatever was the source. */
+  setPublisher(publisher: LocalPublisher): void {
+    this.#closeUpstream();
+    clearTimeout(this.#grace);
+    this.publisher = publisher;
+    this.hub.hops = 0;
+    this.hub.beginEpoch(publisher.epoch);
+  }
+
+  /** The publisher here is gone; viewers wait for it, here or on another node, for the grace time. */
+  publisherGone(publisher: LocalPublisher): void {
+    if (this.publisher !== publisher) return;
+    this.publisher = undefined;
+    this.#interrupted();
+    if (this.hub.viewerCount > 0) this.#pull(1);
+    else this.#unused();
+  }
+
+  /** Takes a viewer or relay; without a publisher here the stream is pulled. `hops` are those of its claim, 0 for viewers. */
+  attach(viewer: Viewer, hops: number): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    this.hub.attach(viewer);
+    if (this.hub.isWaiting(viewer)) this.#waitFor(viewer);
+    if (!this.publisher) this.#pull(hops + 1);
+  }
+
+  /** Lets a viewer go. The last one takes the pull with it, after a while. */
+  detach(viewer: Viewer): void {
+    clearTimeout(this.#patience.get(viewer));
+    this.#patience.delete(viewer);
+    this.hub.detach(viewer);
+    if (this.hub.viewerCount > 0 || this.publisher) return;
+    if (this.upstream && this.hub.state === 'live') {
+      this.#linger ??= setTimeout(() => this.#unused(), this.#options.times.lingerMs).unref();
+    } else this.#unused();
+  }
+
+  /** Tells all viewers that it is over, ends the source, and is unused from then on. */
+  end(reason: CloseReason): void {
+    this.publisher?.revoke(reason);
+    this.publisher = undefined;
+    this.#closeUpstream();
+    for (const timer of this.#patience.values()) clearTimeout(timer);
+    this.#patience.clear();
+    this.hub.end(reason);
+    this.#unused();
+  }
+
+  #pull(hops: number): void {
+    this.upstream ??= this.#options.openUpstream(this.hub, hops, {
+      interrupted: () => this.#interrupted(),
+      ended: () => this.end('stream-ended'),
+    });
+  }
+
+  #closeUpstream(): void {
+    this.upstream?.close();
+    this.upstream = undefined;
+  }
+
+  #interrupted(): void {
+    if (this.hub.state !== 'live') return;
+    this.hub.interrupt();
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => {
+      if (this.hub.state === 'interrupted') this.end('stream-ended');
+    }, this.#options.times.publisherGraceMs).unref();
+  }
+
+  #waitFor(viewer: Viewer): void {
+    const timer = setTimeout(() => {
+      this.#patience.delete(viewer);
+      if (!this.hub.isWaiting(viewer)) return;
+      viewer.transport.end('stream-not-found');
+      this.detach(viewer);
+    }, this.#options.times.notFoundWaitMs);
+    this.#patience.set(viewer, timer.unref());
+  }
+
+  #unused(): void {
+    if (this.publisher || this.hub.viewerCount > 0) return;
+    clearTimeout(this.#linger);
+    clearTimeout(this.#grace);
+    this.#closeUpstream();
+    this.#options.onUnused(this);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * When each phase group of each hub is flushed: the node's merge window. Groups are flushed one after the other on a
+ * fixed time grid, so that no flush holds the loop long and the grid does not drift with the work. The window adapts:
+ * at once while that costs few writes, then growing with viewers and with a busy loop up to its bound.
+ */
+import { performance } from 'node:perf_hooks';
+
+/** Phase groups. Divisible by 1, 2, 3, 4, 6: that many flushes a window, as viewers grow. */
+export const GROUPS = 12;
+const STEPS = [1, 2, 3, 4, 6, 12] as const;
+/** Viewers written to in one flush at most, until {@link GROUPS} flushes are not enough. */
+const VIEWERS_PER_FLUSH = 400;
+/** Least time between two flushes on the grid. */
+const MIN_STEP_MS = 5;
+/** Writes a second the node spends on fan-out before it merges more. About 5 % of a core. */
+const WRITES_PER_SECOND = 5_000;
+const ADAPT_INTERVAL_MS = 1_000;
+/** Loop utilisation above which the window grows whatever the viewers, and below which it may shrink. */
+const BUSY = 0.75;
+const CALM = 0.6;
+
+/** What the clock drives: a hub. */
+export interface Flushable {
+  /** Sends one phase group what it has not had. */
+  flush(group: number): void;
+  /** Viewers and relays attached. */
+  readonly viewerCount: number;
+  /** Messages that came in, total. */
+  readonly messageCount: number;
+}
+
+/** Bounds of the window; equal = fixed. */
+export interface MergeWindow {
+  minMs: number;
+  maxMs: number;
+}
+
+/** One per node. */
+export class MergeClock {
+  /** The window in force, ms; 0 = every message at the end of the read that brought it. */
+  windowMs: number;
+  readonly #bounds: MergeWindow;
+  readonly #hubs = new Map<Flushable, number>();
+  readonly #dirty = new Set<Flushable>();
+  readonly #load: number[] = new Array<number>(GROUPS).fill(0);
+  readonly #adaptTimer: NodeJS.Timeout;
+  #utilization = performance.eventLoopUtilization();
+  #viewers = 0;
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #gridStart = 0;
+  #tick = 0;
+  #steps: number = 1;
+
+  constructor(bounds: MergeWindow) {
+    this.#bounds = bounds;
+    this.windowMs = bounds.minMs;
+    this.#adaptTimer = setInterval(() => this.#adapt(), ADAPT_INTERVAL_MS).unref();
+  }
+
+  /** Viewers on the node. */
+  get viewers(): number {
+    return this.#viewers;
+  }
+
+  /** A hub has its first viewer. */
+  add(hub: Flushable): void {
+    this.#hubs.set(hub, hub.messageCount);
+  }
+
+  /** A hub has no viewer any more. */
+  delete(hub: Flushable): void {
+    this.#hubs.delete(hub);
+    this.#dirty.delete(hub);
+  }
+
+  /** The group with the fewest viewers of the node. */
+  leastLoaded(): number {
+    let least = 0;
+    for (let group = 1; group < GROUPS; group += 1) {
+      if ((this.#load[group] as number) < (this.#load[least] as number)) least = group;
+    }
+    return least;
+  }
+
+  /** A viewer came into `group`. */
+  joined(group: number): void {
+    this.#load[group] = (this.#load[group] as number) + 1;
+    this.#viewers += 1;
+    if (this.windowMs > 0 && !this.#timer) this.#startGrid();
+  }
+
+  /** A viewer of `group` went. */
+  left(group: number): void {
+    this.#load[group] = (this.#load[group] as number) - 1;
+    this.#viewers -= 1;
+  }
+
+  /** A hub with viewers got a message; `urgent` when it holds more than should wait for the window. */
+  changed(hub: Flushable, urgent = false): void {
+    if (this.windowMs > 0 && !urgent) return;
+    this.#dirty.add(hub);
+    this.#immediate ??= setImmediate(() => this.#flushDirty());
+  }
+
+  close(): void {
+    clearInterval(this.#adaptTimer);
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#hubs.clear();
+    this.#dirty.clear();
+  }
+
+  #flushDirty(): void {
+    this.#immediate = undefined;
+    for (const hub of this.#dirty) {
+      for (let group = 0; group < GROUPS; group += 1) hub.flush(group);
+    }
+    this.#dirty.clear();
+  }
+
+  #startGrid(): void {
+    clearTimeout(this.#timer);
+    this.#gridStart = performance.now();
+    this.#tick = 0;
+    this.#steps = this.#stepsFor();
+    this.#arm();
+  }
+
+  /** Flushes a window: enough to keep each short, not so many that they come closer than the loop can keep apart. */
+  #stepsFor(): number {
+    const wanted = this.#viewers / VIEWERS_PER_FLUSH;
+    const steps = STEPS.find((count) => count >= wanted) ?? GROUPS;
+    const possible = STEPS.findLast((count) => this.windowMs / count >= MIN_STEP_MS) ?? 1;
+    return Math.min(steps, possible);
+  }
+
+  #arm(): void {
+    const due = this.#gridStart + (this.#tick + 1) * (this.windowMs / this.#steps);
+    this.#timer = setTimeout(() => this.#onTick(), Math.max(0, due - performance.now()));
+    this.#timer.unref();
+  }
+
+  #onTick(): void {
+    if (this.#viewers === 0) {
+      this.#timer = undefined;
+      return;
+    }
+    this.#tick += 1;
+    const perStep = GROUPS / this.#steps;
+    const first = (this.#tick % this.#steps) * perStep;
+    for (const hub of this.#hubs.keys()) {
+      for (let group = first; group < first + perStep; group += 1) hub.flush(group);
+    }
+    // Ticks the loop was too late for are made up for one after the other, but at most one window of them.
+    const late = Math.floor(((performance.now() - this.#gridStart) * this.#steps) / this.windowMs) - this.#tick;
+    if (late > this.#steps) this.#tick += late - this.#steps;
+    if (first === 0 && this.#stepsFor() !== this.#steps) this.#startGrid();
+    else this.#arm();
+  }
+
+  #adapt(): void {
+    const before = this.#utilization;
+    this.#utilization = performance.eventLoopUtilization();
+    const busy = performance.eventLoopUtilization(this.#utilization, before).utilization;
+    let writesAtOnce = 0;
+    for (const [hub, messages] of this.#hubs) {
+      writesAtOnce += (hub.messageCount - messages) * hub.viewerCount;
+      this.#hubs.set(hub, hub.messageCount);
+    }
+    this.#setWindow(adaptWindow({ nowMs: this.windowMs, viewers: this.#viewers, writesAtOnce, busy, ...this.#bounds }));
+  }
+
+  #setWindow(windowMs: number): void {
+    if (windowMs === this.windowMs) return;
+    this.windowMs = windowMs;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (windowMs === 0) for (const hub of this.#hubs.keys()) this.changed(hub);
+    else if (this.#viewers > 0) this.#startGrid();
+  }
+}
+
+/** What the window is chosen by. */
+export interface WindowLoad extends MergeWindow {
+  /** The window in force. */
+  nowMs: number;
+  viewers: number;
+  /** Writes of the last second if every message had been written to every viewer at once. */
+  writesAtOnce: number;
+  /** Share of the last second in which the loop was busy. */
+  busy: number;
+}
+
+/** The next window, ms. Moves only when it pays (a quarter), so that the grid stays put under a steady load. */
+export function adaptWindow(load: WindowLoad): number {
+  const { nowMs, viewers, writesAtOnce, busy, minMs, maxMs } = load;
+  let wanted = writesAtOnce <= WRITES_PER_SECOND ? 0 : (viewers * 1_000) / WRITES_PER_SECOND;
+  if (busy > BUSY) wanted = Math.max(wanted, nowMs * 1.5, 20);
+  else if (busy > CALM) wanted = Math.max(wanted, nowMs);
+  const next = Math.round(Math.min(maxMs, Math.max(minMs, wanted)));
+  if (next === minMs || next === maxMs) return next;
+  return next > nowMs * 1.25 || next < nowMs * 0.75 ? next : nowMs;
+}

@@ -1,0 +1,254 @@
+/**
+ * All streams of this node, and the two questions every protocol asks: may I publish, may I play. Before it: sessions;
+ * after it: hubs. Who else publishes is asked of the cluster's claims; a stream that is not here is pulled.
+ */
+import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
+import { type StreamName, streamKey } from '../rtmp/names.ts';
+import type { ClientInfo, Playback, Publication } from '../rtmp/session.ts';
+import type { StreamSnapshot } from '../stats.ts';
+import type { Connections, OpenConnection } from './connections.ts';
+import type { HubOptions } from './hub.ts';
+import { LiveStream, type LocalPublisher, type OpenUpstream, type StreamTimes } from './live-stream.ts';
+import { Viewer, type ViewerTransport } from './viewer.ts';
+
+/** The right to publish a stream, cluster-wide. */
+export interface StreamClaim {
+  /** Higher than that of any publisher before. */
+  epoch: number;
+  release(): void;
+}
+
+/** Who decides about names across the cluster. */
+export interface StreamClaims {
+  /** Resolves with undefined when somebody else publishes it. `lost` is called when the claim turns out to be another's. */
+  claim(stream: string, lost: () => void): Promise<StreamClaim | undefined>;
+}
+
+/** Options of {@link Streams}. */
+export interface StreamsOptions {
+  hub: Omit<HubOptions, 'app' | 'name'>;
+  times: StreamTimes;
+  claims: StreamClaims;
+  openUpstream: OpenUpstream;
+  connections: Connections;
+  /** A publisher that sends nothing for so long is closed. */
+  idleTimeoutMs: number;
+  /** A publisher that sent nothing for so long gives way to a new one of the same stream. */
+  staleAfterMs: number;
+}
+
+/** A refusal, with a sentence for the client. */
+export interface Refusal {
+  refused: CloseReason;
+  description: string;
+}
+
+const SWEEP_MS = 1_000;
+
+/** One per node. */
+export class Streams {
+  readonly #options: StreamsOptions;
+  readonly #streams = new Map<string, LiveStream>();
+  readonly #asking = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+  /** Messages not sent to slow viewers of streams that are gone. */
+  #framesDropped = 0;
+
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#sweep(Date.now()), SWEEP_MS).unref();
+  }
+
+  /** Messages not sent to slow viewers, total. */
+  get framesDropped(): number {
+    let frames = this.#framesDropped;
+    for (const { hub } of this.#streams.values()) frames += hub.framesDropped;
+    return frames;
+  }
+
+  /** Every stream of the node. */
+  list(): LiveStream[] {
+    return [...this.#streams.values()];
+  }
+
+  /** The stream `app/name` if it is here. */
+  get(stream: string): LiveStream | undefined {
+    return this.#streams.get(stream);
+  }
+
+  /** One entry per stream. */
+  snapshot(): StreamSnapshot[] {
+    return this.list().map(({ hub, source }) => ({
+      app: hub.app,
+      name: hub.name,
+      source,
+      viewers: hub.audienceCount,
+      bytesIn: hub.bytesIn,
+      bytesOut: hub.bytesOut,
+      videoFrames: hub.videoFrames,
+      audioFrames: hub.audioFrames,
+    }));
+  }
+
+  /** May this client publish? `revoke` is called when it must stop later on. */
+  async publish(
+    name: StreamName,
+    client: ClientInfo,
+    revoke: (reason: CloseReason) => void,
+    protocol: ConnectionProtocol = 'rtmp',
+  ): Promise<Publication | Refusal> {
+    const key = streamKey(name);
+    const busy: Refusal = { refused: 'stream-busy', description: `${key} is being published already.` };
+    const holder = this.#streams.get(key)?.publisher;
+    if (this.#asking.has(key)) return busy;
+    if (holder) {
+      if (holder.idleMs(Date.now()) < this.#options.staleAfterMs) return busy;
+      holder.revoke('idle');
+    }
+    this.#asking.add(key);
+    let claim: StreamClaim | undefined;
+    try {
+      claim = await this.#options.claims.claim(key, () => revoke('stream-busy'));
+    } finally {
+      this.#asking.delete(key);
+    }
+    if (!claim) return busy;
+    return this.#begin(name, client, revoke, claim, protocol);
+  }
+
+  /** May this client play? Its transport is told when the stream begins, and when it ends or is not found. */
+  play(name: StreamName, client: ClientInfo, transport: ViewerTransport, protocol: ConnectionProtocol): Playback {
+    return this.#attach(name, client, transport, protocol, 0);
+  }
+
+  /** The same for another node, whose claim was verified and says `hops`. */
+  relay(name: StreamName, client: ClientInfo, transport: ViewerTransport, hops: number): Playback {
+    return this.#attach(name, client, transport, 'rtmp', hops);
+  }
+
+  /** The directory changed: pulls may have a better way, or a way at all. */
+  wake(stream?: string): void {
+    if (stream !== undefined) this.#streams.get(stream)?.upstream?.wake();
+    else for (const { upstream } of this.#streams.values()) upstream?.wake();
+  }
+
+  /** Ends every stream and tells the viewers. */
+  close(reason: CloseReason): void {
+    clearInterval(this.#timer);
+    for (const stream of this.list()) stream.end(reason);
+  }
+
+  #begin(
+    name: StreamName,
+    client: ClientInfo,
+    revoke: (reason: CloseReason) => void,
+    claim: StreamClaim,
+    protocol: ConnectionProtocol,
+  ): Publication {
+    const stream = this.#streamFor(name);
+    const connection = this.#options.connections.open({
+      role: 'publisher',
+      protocol,
+      app: name.app,
+      stream: name.name,
+      session: name.query.get('session') ?? '',
+      ...client,
+    });
+    const idle = idleClock(client.socket);
+    const publisher: LocalPublisher = { epoch: claim.epoch, revoke, idleMs: idle };
+    stream.setPublisher(publisher);
+    const { hub } = stream;
+    return {
+      push: (media) => {
+        if (stream.publisher === publisher) hub.push(media, hub.nextSequence);
+      },
+      end: (reason) => {
+        connection.close(reason);
+        claim.release();
+        stream.publisherGone(publisher);
+      },
+    };
+  }
+
+  #attach(
+    name: StreamName,
+    client: ClientInfo,
+    transport: ViewerTransport,
+    protocol: ConnectionProtocol,
+    hops: number,
+  ): Playback {
+    const stream = this.#streamFor(name);
+    const isRelay = transport.encoding === 'relay';
+    let connection: OpenConnection | undefined;
+    const begin = (tracks: { hasAudio: boolean; hasVideo: boolean }) => {
+      connection ??= this.#options.connections.open({
+        role: isRelay ? 'relay' : 'viewer',
+        protocol,
+        app: name.app,
+        stream: name.name,
+        session: name.query.get('session') ?? '',
+        ...client,
+      });
+      transport.begin(tracks);
+    };
+    const viewer = new Viewer({
+      socket: transport.socket,
+      encoding: transport.encoding,
+      begin,
+      end: (reason) => transport.end(reason),
+    });
+    // A node is answered at once: it counts what it hears from us, and tries the next one when that is nothing.
+    if (isRelay) begin({ hasAudio: true, hasVideo: true });
+    stream.attach(viewer, hops);
+    return {
+      end: (reason) => {
+        if (connection) connection.framesDropped = viewer.framesDropped;
+        connection?.close(reason);
+        stream.detach(viewer);
+      },
+      pause: (paused) => {
+        viewer.paused = paused;
+        viewer.awaitsKey = true;
+      },
+    };
+  }
+
+  #streamFor({ app, name }: StreamName): LiveStream {
+    const key = streamKey({ app, name });
+    const known = this.#streams.get(key);
+    if (known) return known;
+    const stream: LiveStream = new LiveStream({
+      hub: { ...this.#options.hub, app, name },
+      times: this.#options.times,
+      openUpstream: this.#options.openUpstream,
+      onUnused: (unused) => {
+        if (this.#streams.get(key) !== unused) return;
+        this.#framesDropped += unused.hub.framesDropped;
+        this.#streams.delete(key);
+      },
+    });
+    this.#streams.set(key, stream);
+    return stream;
+  }
+
+  #sweep(nowMs: number): void {
+    for (const stream of this.list()) {
+      stream.hub.sweep(nowMs);
+      const { publisher } = stream;
+      if (publisher && publisher.idleMs(nowMs) >= this.#options.idleTimeoutMs) publisher.revoke('idle');
+    }
+  }
+}
+
+/** Time since the socket last brought anything, as exact as it is asked often (at least once a second by the sweep). */
+function idleClock(socket: ClientInfo['socket']): (nowMs: number) => number {
+  let bytes = socket.bytesRead;
+  let sinceMs = Date.now();
+  return (nowMs) => {
+    if (socket.bytesRead !== bytes) {
+      bytes = socket.bytesRead;
+      sinceMs = nowMs;
+    }
+    return nowMs - sinceMs;
+  };
+}
