@@ -3,6 +3,7 @@
  * body, the engine and the answer. The middle of a query's way; http/ is before and after.
  */
 import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import type { Engine, Turn } from './engine/engine.ts';
 import type { OutputPipe } from './engine/pipes.ts';
 import type { RunResult, SessionSetup } from './engine/session.ts';
@@ -10,6 +11,7 @@ import { fromEngine, refuse } from './exceptions.ts';
 import type { Answer, Summary } from './http/answer.ts';
 import { type RequestBody, spool } from './http/body.ts';
 import type { QueryRequest } from './http/request.ts';
+import { writeForRevision } from './native/revision.ts';
 import { limitReader, type ReaderLimits } from './settings.ts';
 import { guardReader } from './sql/reader-guard.ts';
 import { analyse, type Statement } from './sql/statement.ts';
@@ -18,6 +20,8 @@ import { analyse, type Statement } from './sql/statement.ts';
 export interface Execution {
   engine: Engine;
   limits: ReaderLimits;
+  /** Functions the reader may not call, see sql/reader-guard.ts. */
+  forbidden: ReadonlySet<string>;
   request: QueryRequest;
   body: RequestBody;
   answer: Answer;
@@ -46,7 +50,7 @@ export async function execute(execution: Execution): Promise<void> {
   if (statement.kind === 'select' || (isReader && statement.kind === 'other')) {
     // The engine's own parser has the last word on what the statement is, before anything is put into it.
     const normalised = await engine.normalise(bytes.toString('utf8', 0, statement.end)).catch(asQueryException);
-    if (isReader) guardReader(normalised);
+    if (isReader) guardReader(normalised, execution.forbidden);
     bytes = Buffer.from(normalised);
     statement = analyse(bytes.toString('latin1'));
   }
@@ -68,7 +72,8 @@ async function select(execution: Execution, statement: Select, bytes: Buffer): P
         const formatClause = statement.format === undefined ? ` FORMAT ${format}` : '';
         const tail = bytes.toString('utf8', statement.outputAt, statement.end);
         const sql = `${bytes.toString('utf8', 0, statement.outputAt)}${output}${formatClause}\n${tail}`;
-        const result = await stream(turn, pipe, sql, answer, signal).catch((error: unknown) => {
+        const deliver = deliverer(execution, format);
+        const result = await stream(turn, pipe, sql, deliver, signal).catch((error: unknown) => {
           throw fromEngine(error, output);
         });
         await answer.succeed(readSummary(result));
@@ -82,7 +87,7 @@ async function stream(
   turn: Turn,
   pipe: OutputPipe,
   sql: string,
-  answer: Answer,
+  deliver: Deliver,
   signal: AbortSignal,
 ): Promise<RunResult> {
   const stop = (): void => {
@@ -92,23 +97,32 @@ async function stream(
   signal.addEventListener('abort', stop, { once: true });
   try {
     const running = turn.session.run(sql).finally(() => pipe.finish());
-    const pumping = pump(pipe, answer).catch((error: unknown) => {
+    const pumping = deliver(pipe.stream).catch((error: unknown) => {
       stop();
       throw error;
     });
     const [ran, pumped] = await Promise.allSettled([running, pumping]);
     signal.throwIfAborted();
     if (ran.status === 'rejected') throw ran.reason;
-    if (pumped.status === 'rejected')
-      throw refuse('NETWORK_ERROR', 'The client took nothing more of the result', pumped.reason);
+    if (pumped.status === 'rejected') throw pumped.reason;
     return ran.value;
   } finally {
     signal.removeEventListener('abort', stop);
   }
 }
 
-async function pump(pipe: OutputPipe, answer: Answer): Promise<void> {
-  for await (const chunk of pipe.stream) await answer.write(chunk as Buffer);
+/** Moves result bytes to the answer. */
+type Deliver = (chunks: AsyncIterable<Buffer>) => Promise<void>;
+
+/** How bytes of `format` reach this client: as they are, except Native for a client that names its revision. */
+function deliverer({ answer, request }: Execution, format: string): Deliver {
+  const sink = (chunk: Buffer): Promise<void> => answer.write(chunk);
+  if (format === 'Native' && request.clientRevision > 0) {
+    return (chunks) => writeForRevision(chunks, sink, request.clientRevision);
+  }
+  return async (chunks) => {
+    for await (const chunk of chunks) await sink(chunk);
+  };
 }
 
 /** Rows in any format the engine reads: to a file as they come, then into the table in one go. */
@@ -142,8 +156,10 @@ async function other(execution: Execution, sql: string, format: string | undefin
   const result = await engine
     .take(gate, setupOf(execution), signal, (turn) => turn.session.run(sql, request.defaultFormat))
     .catch(asQueryException);
-  answer.begin(result.bytes.length === 0 ? undefined : (format ?? request.defaultFormat), true);
-  await answer.write(Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.byteLength));
+  const bytes = Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.byteLength);
+  const named = format ?? request.defaultFormat;
+  answer.begin(bytes.length === 0 ? undefined : named, true);
+  await deliverer(execution, named)(Readable.from([bytes]));
   await answer.succeed(readSummary(result));
 }
 

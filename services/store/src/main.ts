@@ -4,17 +4,17 @@
  */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { Config } from '@weir/contracts/config/schema';
-import { ConfigError, errorCode, WeirError } from '@weir/contracts/errors';
+import { ConfigError, errorMessage, WeirError } from '@weir/contracts/errors';
 import { tryExclusiveLock } from '@weir/contracts/exclusive-lock';
+import { listen } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
 import { Engine } from './engine/engine.ts';
 import { growThreadPool } from './engine/thread-pool.ts';
 import { refuse } from './exceptions.ts';
 import { createFront } from './http/front.ts';
-import { findPortOwner } from './port-owner.ts';
+import { forbiddenFunctions } from './sql/reader-guard.ts';
 import type { StoreUsers } from './users.ts';
 
 /** What {@link startStore} needs. */
@@ -57,9 +57,9 @@ export async function startStore({ config, users, logger }: StoreOptions): Promi
   let engine: Engine | undefined;
   try {
     engine = await openEngine(dataDir, threads, logger);
-    const server = createFront({ engine, users, limits: config, logger, closing: closing.signal });
-    await listen(server, config.host, config.port);
-    const { port } = server.address() as AddressInfo;
+    const forbidden = forbiddenFunctions(engine.tableFunctions);
+    const server = createFront({ engine, users, limits: config, forbidden, logger, closing: closing.signal });
+    const port = await listen(server, { host: config.host, port: config.port, key: 'store.port', part: 'STORE' });
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     logger.info({ url, dataDir, version: engine.identity.version, threads }, 'store ready');
     const opened = engine;
@@ -83,26 +83,9 @@ async function openEngine(dataDir: string, threads: number, logger: Logger): Pro
   try {
     return await Engine.open(dataDir, threads, logger);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new WeirError('STORE_OPEN_FAILED', `The store cannot open its data in ${dataDir}: ${why}`, { cause: error });
-  }
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  try {
-    server.listen({ host, port });
-    await once(server, 'listening');
-  } catch (error) {
-    if (errorCode(error) !== 'EADDRINUSE') throw error;
-    const owner = findPortOwner(port);
-    const who = owner ? `${owner.command} (pid ${owner.pid})` : 'another program';
-    throw new WeirError(
-      'STORE_PORT_TAKEN',
-      `Port ${port} of ${host} is taken by ${who}: stop it or set store.port to another port.`,
-      {
-        cause: error,
-      },
-    );
+    throw new WeirError('STORE_OPEN_FAILED', `The store cannot open its data in ${dataDir}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 

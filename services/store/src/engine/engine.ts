@@ -35,6 +35,8 @@ export interface Turn {
 /** The open engine; one per process and data directory. */
 export class Engine {
   readonly identity: EngineIdentity;
+  /** Names of all table functions the engine has. */
+  readonly tableFunctions: readonly string[];
   readonly #folder: string;
   readonly #control: Session;
   readonly #pipes: PipePool;
@@ -58,6 +60,7 @@ export class Engine {
       'SELECT displayName(), version(), timezone()',
     );
     this.identity = { displayName, version, timezone };
+    this.tableFunctions = rowsOf(control, 'SELECT name FROM system.table_functions');
     this.#settingNames = new Set(rowsOf(control, 'SELECT name FROM system.settings'));
   }
 

@@ -22,6 +22,8 @@ export interface FrontOptions {
   engine: Engine;
   users: StoreUsers;
   limits: ReaderLimits;
+  /** Functions the reader may not call. */
+  forbidden: ReadonlySet<string>;
   logger: Logger;
   /** Aborts all queries when the store closes. */
   closing: AbortSignal;
@@ -53,7 +55,7 @@ function isBareGet(message: IncomingMessage, url: URL): boolean {
 }
 
 async function query(
-  { engine, users, limits, logger, closing }: FrontOptions,
+  { engine, users, limits, forbidden, logger, closing }: FrontOptions,
   message: IncomingMessage,
   response: ServerResponse,
   url: URLSearchParams,
@@ -67,7 +69,15 @@ async function query(
   try {
     const request = readRequest(message, url, users, (name) => engine.hasSetting(name));
     const body = await readBody(message);
-    await execute({ engine, limits, request, body, answer, signal: AbortSignal.any([left.signal, closing]) });
+    await execute({
+      engine,
+      limits,
+      forbidden,
+      request,
+      body,
+      answer,
+      signal: AbortSignal.any([left.signal, closing]),
+    });
   } catch (error) {
     const exception = fromEngine(error);
     logger.debug({ queryId, code: exception.clickhouseCode, err: exception }, 'query failed');
