@@ -17,7 +17,7 @@ export interface Clip {
   headers: readonly ClipMessage[];
   /** Frames by timestamp. */
   frames: readonly ClipMessage[];
-  /** Length of one round, ms: the last frame and the time to the next one. */
+  /** Length of one round, ms: the longer of picture and sound. */
   lengthMs: number;
 }
 
@@ -75,9 +75,9 @@ function isEndOfSequence(body: Buffer): boolean {
   return ((body[0] ?? 0) & 0x0f) === 7 && body[1] === 2;
 }
 
-/** Time of the last frame of one kind plus the mean distance between two. */
+/** From the first frame of one kind (sound may begin later than the picture) to where the next one would be. */
 function roundLength(frames: readonly ClipMessage[], type: number): number {
   const times = frames.filter((frame) => frame.type === type).map((frame) => frame.timestampMs);
   const [first = 0, last = 0] = [times[0], times.at(-1)];
-  return times.length < 2 ? last : Math.ceil(last + (last - first) / (times.length - 1));
+  return times.length < 2 ? last : Math.ceil(((last - first) * times.length) / (times.length - 1));
 }
