@@ -53,6 +53,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/nodes.ts')).nodes,
   },
   {
+    name: 'infra',
+    summary: 'from one topology file to everything each machine needs',
+    load: async () => (await import('./commands/infra.ts')).infra,
+  },
+  {
     name: 'demo',
     summary: 'demo publisher and viewers',
     hidden: true,

@@ -1,6 +1,6 @@
 /**
  * What the topology file says: the machines of a cluster, what each does, and how clients reach them. `load.ts` reads
- * and checks it; infra renders from it everything a machine needs. Secrets never stand in it (see `SECRET_NAMES`).
+ * and checks it; infra renders from it everything a machine needs. Secrets never stand in it (see {@link SECRETS_FILE}).
  */
 import Type, { type Static, type TProperties, type TSchema } from 'typebox';
 
@@ -17,6 +17,20 @@ const seconds = (fallback: number, description: string, minimum: number, maximum
   Type.Number({ default: fallback, description, minimum, maximum });
 const port = (fallback: number, description: string) => whole(fallback, description, 1, 65_535);
 const addresses = (description: string) => Type.Array(Type.String(), { default: [], description });
+
+/**
+ * Secrets by reference: the topology and all rendered files hold none, only `@secret:NAME@` where one belongs. The install
+ * script fills these in on the machine from `NAME=value` lines of this file, and names what is missing.
+ */
+export const SECRETS_FILE = '/etc/weir/secrets.env';
+
+/** How a secret is called. */
+export const SECRET_NAME = '^[A-Z][A-Z0-9_]*$';
+
+/** What stands in a rendered file where the secret `name` belongs. */
+export function secretReference(name: string): string {
+  return `@secret:${name}@`;
+}
 
 /** What a machine does besides directing; directors are named by their group. */
 export const MACHINE_ROLES = ['edge', 'origin', 'dns', 'nats', 'nats-leaf', 'ingest', 'clickhouse', 'grafana'] as const;
@@ -129,7 +143,6 @@ export const TopologySchema = section({
       false,
       'The preferred director takes over again at once when it is back, although it may not know the open connections yet',
     ),
-    syncId: whole(51, 'Id of the connection sync between directors, unique on the link', 0, 255),
   }),
   health: section({
     intervalSeconds: seconds(0.5, 'Time between checks of an edge by a director', 0.1, 60),
@@ -160,6 +173,11 @@ export const TopologySchema = section({
     timeoutSeconds: whole(1, 'Time a group has to answer', 1, 60),
     hostmaster: text('hostmaster', 'Mailbox of the zone’s keeper, inside the zone or with dots for all'),
     records: Type.Array(RecordSchema, { default: [], description: 'Names that clients use' }),
+  }),
+  relayKeys: Type.Array(Type.String({ pattern: SECRET_NAME }), {
+    default: ['RELAY_KEY'],
+    minItems: 1,
+    description: 'Names of the secrets that hold the relay keys: the first signs, all are accepted (rotation)',
   }),
   nats: section({
     credentials: Type.Union([Type.Literal('role'), Type.Literal('node')], {
@@ -203,9 +221,3 @@ export type Site = Static<typeof SiteSchema>;
 export type Group = Static<typeof GroupSchema>;
 export type Machine = Static<typeof MachineSchema>;
 export type DnsRecord = Static<typeof RecordSchema>;
-
-/**
- * Secrets by reference: the topology and all rendered files hold none. Each machine has those its roles need as
- * `NAME=value` lines in {@link SECRETS_FILE}; units read it, and the install script names what is missing.
- */
-export const SECRETS_FILE = '/etc/weir/secrets.env';

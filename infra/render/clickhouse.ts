@@ -1,0 +1,127 @@
+/**
+ * ClickHouse server: listeners, users, and for several servers one shard with a replica on each and Keeper on up to three.
+ * The tables themselves are made by `weir migrate`, which ingest runs before it starts.
+ */
+import { secretReference } from '@weir/contracts/topology/schema';
+import { stringify } from 'yaml';
+import { innerOpening } from './firewall.ts';
+import { type NamedMachine, type Plan, withRole } from './plan.ts';
+import { type Contribution, header, type RenderedFile } from './rendered.ts';
+
+const GROUP = 'clickhouse';
+const REACTION = { verb: 'restart', unit: 'clickhouse-server.service' } as const;
+const MAX_KEEPERS = 3;
+const NODE_SECRETS = [
+  { name: 'CLICKHOUSE_PASSWORD', purpose: 'the user that writes to ClickHouse' },
+  { name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' },
+] as const;
+
+export function clickhouseServer(plan: Plan, machine: NamedMachine): Contribution {
+  const { ports } = plan.topology;
+  const servers = withRole(plan, 'clickhouse');
+  const clustered = servers.length > 1;
+  const files = [
+    yamlFile(machine, '/etc/clickhouse-server/config.d/weir.yaml', 'ClickHouse', {
+      listen_host: ['127.0.0.1', machine.address],
+      http_port: ports.clickhouse,
+      tcp_port: ports.clickhouseNative,
+      ...(clustered ? clusterSettings(plan, machine, servers) : {}),
+    }),
+    yamlFile(machine, '/etc/clickhouse-server/users.d/weir.yaml', 'ClickHouse users', users()),
+  ];
+  const inside = servers.map((server) => server.address);
+  return {
+    packages: ['clickhouse-server', 'clickhouse-client'],
+    files,
+    units: ['clickhouse-server.service'],
+    secrets: [
+      ...NODE_SECRETS,
+      ...(clustered ? [{ name: 'CLICKHOUSE_PASSWORD_CLUSTER', purpose: 'ClickHouse servers among themselves' }] : []),
+    ],
+    openings: [
+      innerOpening(plan, [ports.clickhouse], 'ClickHouse over HTTP'),
+      ...(clustered
+        ? [
+            {
+              ports: [ports.clickhouseNative, ports.keeper, ports.keeperRaft, 9009],
+              protocol: 'tcp' as const,
+              from: inside,
+              comment: 'ClickHouse cluster',
+            },
+          ]
+        : []),
+    ],
+  };
+}
+
+function clusterSettings(plan: Plan, machine: NamedMachine, servers: readonly NamedMachine[]): object {
+  const { ports, cluster } = plan.topology;
+  const secret = secretReference('CLICKHOUSE_PASSWORD_CLUSTER');
+  const keepers = servers.slice(0, servers.length < MAX_KEEPERS ? 1 : MAX_KEEPERS);
+  const id = keepers.findIndex((keeper) => keeper.name === machine.name) + 1;
+  const raft = keepers.map((keeper, at) => ({ id: at + 1, hostname: keeper.address, port: ports.keeperRaft }));
+  return {
+    interserver_http_host: machine.address,
+    interserver_http_credentials: { user: 'interserver', password: secret },
+    macros: { cluster, shard: '1', replica: machine.name },
+    remote_servers: {
+      [cluster]: {
+        secret,
+        shard: {
+          internal_replication: true,
+          replica: servers.map((server) => ({ host: server.address, port: ports.clickhouseNative })),
+        },
+      },
+    },
+    zookeeper: { node: keepers.map((keeper) => ({ host: keeper.address, port: ports.keeper })) },
+    distributed_ddl: { path: '/clickhouse/task_queue/ddl' },
+    ...(id > 0
+      ? {
+          keeper_server: {
+            tcp_port: ports.keeper,
+            server_id: id,
+            log_storage_path: '/var/lib/clickhouse/coordination/log',
+            snapshot_storage_path: '/var/lib/clickhouse/coordination/snapshots',
+            raft_configuration: { server: raft },
+          },
+        }
+      : {}),
+  };
+}
+
+/** The writer may make and change the database `weir`; the reader is bounded in time, rows and memory. */
+function users(): object {
+  const networks = { ip: '::/0' };
+  return {
+    profiles: {
+      weir_write: { async_insert: 0, max_memory_usage: 0 },
+      weir_read: {
+        readonly: 2,
+        max_execution_time: 30,
+        max_result_rows: 1_000_000,
+        max_memory_usage: 4_294_967_296,
+        allow_ddl: 0,
+      },
+    },
+    users: {
+      weir: { password: secretReference('CLICKHOUSE_PASSWORD'), networks, profile: 'weir_write', quota: 'default' },
+      weir_read: {
+        password: secretReference('CLICKHOUSE_PASSWORD_READ'),
+        networks,
+        profile: 'weir_read',
+        quota: 'default',
+        grants: { query: ['GRANT SELECT ON weir.*', 'GRANT SELECT ON system.*'] },
+      },
+    },
+  };
+}
+
+function yamlFile(machine: NamedMachine, path: string, what: string, content: object): RenderedFile {
+  return {
+    path,
+    mode: '0640',
+    group: GROUP,
+    content: header(machine.name, what) + stringify(content, { lineWidth: 0 }),
+    reaction: REACTION,
+  };
+}

@@ -1,0 +1,107 @@
+/** Who may do what in NATS: media nodes, ingest, administrators. Rights are subjects; all names come from contracts. */
+import {
+  BUCKET,
+  DEAD_LETTER_SUBJECT_PREFIX,
+  TELEMETRY_STREAM,
+  TELEMETRY_SUBJECT_PREFIX,
+} from '@weir/contracts/nats/names';
+import { type NamedMachine, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
+
+/** A NATS user: its password by the secret's name; no `publish` = everything. */
+export interface NatsUser {
+  name: string;
+  secret: string;
+  purpose: string;
+  publish?: readonly string[];
+  subscribe?: readonly string[];
+}
+
+/** User that a media node logs in as. */
+export function userOf(plan: Plan, node: string): string {
+  return plan.topology.nats.credentials === 'role' ? 'node' : `node-${node}`;
+}
+
+/** Users of the account that everything runs in. */
+export function natsUsers(plan: Plan): NatsUser[] {
+  return [
+    ...nodeUsers(plan),
+    { name: 'ingest', secret: 'NATS_PASSWORD_INGEST', purpose: 'ingest in NATS', ...ingestRights() },
+    { name: 'admin', secret: 'NATS_PASSWORD_ADMIN', purpose: 'operators in NATS' },
+  ];
+}
+
+function nodeUsers(plan: Plan): NatsUser[] {
+  if (plan.topology.nats.credentials === 'role') {
+    return [{ name: 'node', secret: 'NATS_PASSWORD_NODE', purpose: 'edges and origins in NATS', ...nodeRights('*') }];
+  }
+  return mediaNodes(plan).map((node) => ({
+    name: userOf(plan, node),
+    secret: nodeNatsSecret(plan, node),
+    purpose: `node ${node} in NATS`,
+    ...nodeRights(node),
+  }));
+}
+
+function mediaNodes(plan: Plan): string[] {
+  const named = (role: 'edge' | 'origin') =>
+    withRole(plan, role).map((machine: NamedMachine) => nodeName(machine, role));
+  return [...named('edge'), ...named('origin')].sort();
+}
+
+/**
+ * A media node publishes its own telemetry, keeps its heartbeat, its streams and its roles, and reads those of others.
+ * @param node its name, or `*` when nodes share a user.
+ */
+export function nodeRights(node: string): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
+  const buckets = [BUCKET.nodes, BUCKET.streams, BUCKET.roles];
+  return {
+    publish: [
+      `${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
+      '$JS.API.INFO',
+      ...buckets.flatMap((bucket) => readAndCreate(`KV_${bucket}`)),
+      `$JS.API.STREAM.INFO.${TELEMETRY_STREAM}`,
+      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}`,
+      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.>`,
+      `$JS.API.STREAM.MSG.GET.${TELEMETRY_STREAM}`,
+      `$KV.${BUCKET.nodes}.${node}`,
+      `$KV.${BUCKET.streams}.>`,
+      `$KV.${BUCKET.roles}.>`,
+      '$JS.FC.>',
+      'weir.cluster.>',
+    ],
+    subscribe: ['_INBOX.>', 'weir.cluster.>'],
+  };
+}
+
+/** Ingest reads all telemetry, writes dead letters and its own progress, and takes telemetry over HTTP. */
+function ingestRights(): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
+  return {
+    publish: [
+      '$JS.API.>',
+      '$JS.ACK.>',
+      '$JS.FC.>',
+      `${TELEMETRY_SUBJECT_PREFIX}.>`,
+      `${DEAD_LETTER_SUBJECT_PREFIX}.>`,
+      ...[BUCKET.owners, BUCKET.progress].map((bucket) => `$KV.${bucket}.>`),
+    ],
+    subscribe: ['_INBOX.>'],
+  };
+}
+
+/** What a client needs to make a bucket when it is missing, read it and watch it. */
+function readAndCreate(stream: string): string[] {
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.STREAM.CREATE.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}.>`,
+    `$JS.API.STREAM.MSG.GET.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.>`,
+    `$JS.API.CONSUMER.DELETE.${stream}.>`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+    `$JS.ACK.${stream}.>`,
+  ];
+}

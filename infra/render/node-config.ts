@@ -1,0 +1,97 @@
+/** Configuration files of Weir's own processes on a machine, in the keys of `contracts/config/schema`. */
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import { parseSpeed } from '@weir/contracts/topology/network';
+import { secretReference } from '@weir/contracts/topology/schema';
+import { stringify } from 'yaml';
+import { userOf } from './nats-rights.ts';
+import { groupOf, type NamedMachine, natsServersFor, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
+import { header, type RenderedFile } from './rendered.ts';
+
+/** Group of Weir's processes: may read their configuration, with the secrets in it. */
+export const WEIR_GROUP = 'weir';
+
+const EDGE_CONNECTIONS = 8_000;
+const ORIGIN_CONNECTIONS = 10_000;
+
+export function edgeConfig(plan: Plan, machine: NamedMachine): RenderedFile {
+  const { ports } = plan.topology;
+  const hidden = groupOf(plan, machine) !== undefined;
+  return mediaConfig(plan, machine, 'edge', {
+    rtmp: { port: hidden ? ports.rtmpHidden : ports.rtmp },
+    http: { port: ports.node },
+    relay: { port: ports.relay },
+    limits: { connections: machine.connections ?? EDGE_CONNECTIONS },
+  });
+}
+
+export function originConfig(plan: Plan, machine: NamedMachine): RenderedFile {
+  const { ports } = plan.topology;
+  return mediaConfig(plan, machine, 'origin', {
+    rtmp: { port: ports.originRtmp },
+    http: { port: ports.originNode },
+    relay: { port: ports.originRelay },
+    limits: { connections: machine.connections ?? ORIGIN_CONNECTIONS },
+  });
+}
+
+function mediaConfig(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin', own: PartialConfig): RenderedFile {
+  const { topology } = plan;
+  const node = nodeName(machine, role);
+  const origins = withRole(plan, 'origin').map(
+    (origin) => `${nodeName(origin, 'origin')}=${origin.address}:${topology.ports.originRelay}`,
+  );
+  return configFile(machine, role, {
+    ...common(plan, machine),
+    node: { name: node, role, dataDir: `/var/lib/weir/${role}`, advertise: machine.address },
+    ...own,
+    relay: { ...own.relay, keys: topology.relayKeys.map(secretReference), origins },
+    nats: nats(plan, machine, userOf(plan, node), nodeNatsSecret(plan, node)),
+  });
+}
+
+export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
+  const { ports } = plan.topology;
+  const stores = withRole(plan, 'clickhouse');
+  const own = stores.find((store) => store.site === machine.site) ?? stores[0];
+  return configFile(machine, 'ingest', {
+    ...common(plan, machine),
+    ingest: { port: ports.ingest, name: machine.name },
+    nats: nats(plan, machine, 'ingest', 'NATS_PASSWORD_INGEST'),
+    clickhouse: {
+      url: `http://${own?.address ?? '127.0.0.1'}:${ports.clickhouse}`,
+      password: secretReference('CLICKHOUSE_PASSWORD'),
+      readPassword: secretReference('CLICKHOUSE_PASSWORD_READ'),
+      cluster: stores.length > 1 ? plan.topology.cluster : '',
+    },
+  });
+}
+
+function common(plan: Plan, machine: NamedMachine): PartialConfig {
+  const { topology } = plan;
+  const cards = Object.entries(machine.cards).map(([card, speed]) => `${card}=${parseSpeed(speed) ?? 0}`);
+  return {
+    cluster: topology.cluster,
+    site: machine.site,
+    machine: { stateDir: '/var/lib/weir', cards },
+    telemetry: { intervalMs: topology.telemetry.intervalMs, partitions: topology.telemetry.partitions },
+  };
+}
+
+function nats(plan: Plan, machine: NamedMachine, user: string, secret: string): NonNullable<PartialConfig['nats']> {
+  return {
+    servers: natsServersFor(plan, machine),
+    user,
+    password: secretReference(secret),
+    replicas: Math.min(3, withRole(plan, 'nats').length),
+  };
+}
+
+function configFile(machine: NamedMachine, role: string, config: PartialConfig): RenderedFile {
+  return {
+    path: `/etc/weir/${role}.yaml`,
+    mode: '0640',
+    group: WEIR_GROUP,
+    content: header(machine.name, `Configuration of the ${role}`) + stringify(config, { lineWidth: 0 }),
+    reaction: { verb: 'restart', unit: `weir-${role}.service` },
+  };
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { loadConfig } from '@weir/contracts/config/load';
+import { loadTopology, parseTopology } from '@weir/contracts/topology/load';
+import type { Topology } from '@weir/contracts/topology/schema';
+import { diffFolders } from './diff.ts';
+import { renderFolder } from './folder.ts';
+import { renderTopology } from './render.ts';
+import { writeSecrets } from './secrets.ts';
+import { readFolder, writeFolder } from './write.ts';
+
+const examplePath = new URL('../topology.example.yaml', import.meta.url).pathname;
+const goldenFolder = new URL('./golden/', import.meta.url).pathname;
+const example = readFileSync(examplePath, 'utf8');
+const topology = (change: (text: string) => string = (text) => text): Topology =>
+  parseTopology(change(example), 'example').topology;
+const folderOf = (path: string, files = renderFolder(topology())) =>
+  files.find((file) => file.path === path)?.content ?? '';
+
+/** One machine of each kind; the others differ in names and addresses. */
+const KINDS = ['fra-d1', 'fra-e1', 'fra-o1', 'fra-s1', 'fra-c1', 'ams-s1'];
+
+describe('rendering the example topology', () => {
+  for (const machine of [...KINDS, 'ansible']) {
+    it(`gives the golden files of ${machine} (UPDATE_GOLDEN=1 writes them anew)`, () => {
+      const skip = /\/(install\.sh|cloud-init\.yaml)$/;
+      const golden = renderFolder(topology())
+        .filter((file) => file.path.startsWith(`${machine}/`) && !skip.test(file.path))
+        .map((file) => `===== ${file.path}${file.executable ? ' (executable)' : ''}\n${file.content}`)
+        .join('\n');
+      const path = join(goldenFolder, `${machine}.txt`);
+      if (process.env.UPDATE_GOLDEN === '1') {
+        mkdirSync(goldenFolder, { recursive: true });
+        writeFileSync(path, golden);
+      }
+      assert.equal(golden, readFileSync(path, 'utf8'));
+    });
+  }
+
+  it('gives the same bytes whatever the order in the file', () => {
+    const { topology: one } = loadTopology(examplePath);
+    const turned = {
+      ...one,
+      machines: Object.fromEntries(Object.entries(one.machines).reverse()),
+      groups: Object.fromEntries(Object.entries(one.groups).reverse()),
+    };
+    assert.deepEqual(renderFolder(turned), renderFolder(one));
+  });
+
+  it('renders configuration that every node loads', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-infra-'));
+    try {
+      let count = 0;
+      for (const machine of renderTopology(topology())) {
+        for (const file of machine.files.filter(({ path }) => /^\/etc\/weir\/(edge|origin|ingest)\.yaml$/.test(path))) {
+          const path = join(folder, 'node.yaml');
+          writeFileSync(path, file.content);
+          const config = loadConfig({ file: path });
+          assert.equal(config.cluster, 'weir');
+          count += 1;
+        }
+      }
+      assert.equal(count, 9);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('holds no secret, only references that the machine’s manifest declares', () => {
+    for (const machine of renderTopology(topology())) {
+      const declared = new Set(machine.secrets.map((secret) => secret.name));
+      for (const file of machine.files) {
+        const used = [...file.content.matchAll(/@secret:([A-Z0-9_]+)@/g)].map((match) => match[1] ?? '');
+        assert.deepEqual(
+          used.filter((name) => !declared.has(name)),
+          [],
+          `${machine.name} ${file.path}`,
+        );
+        if (used.length > 0) assert.equal(file.mode, '0640', `${machine.name} ${file.path} holds secrets`);
+      }
+    }
+  });
+
+  it('starts no unit that it neither renders nor installs', () => {
+    const packaged = new Set(
+      ['keepalived', 'pdns', 'clickhouse-server', 'grafana-server'].map((name) => `${name}.service`),
+    );
+    for (const machine of renderTopology(topology())) {
+      const own = new Set(machine.files.map((file) => file.path.replace('/etc/systemd/system/', '')));
+      assert.deepEqual(
+        machine.units.filter((unit) => !own.has(unit) && !packaged.has(unit)),
+        [],
+        machine.name,
+      );
+    }
+  });
+});
+
+describe('a change of the topology', () => {
+  const changed = (change: (text: string) => string) =>
+    diffFolders(renderFolder(topology()), renderFolder(topology(change)));
+
+  it('touches no machine when nothing changed', () => {
+    assert.deepEqual(
+      changed((text) => `${text}\n# a comment\n`),
+      [],
+    );
+  });
+
+  it('adds an edge at a reserved address without touching any other machine', () => {
+    const entry = '  fra-e4: { site: fra, address: 10.20.0.24, roles: [edge], group: fra-1 }\n';
+    const changes = changed((text) => text.replace('  # Origins:', `${entry}  # Origins:`));
+    assert.deepEqual(
+      changes.map((change) => change.machine),
+      ['fra-e4'],
+    );
+    assert.equal(changes[0]?.kind, 'added');
+  });
+
+  it('says on which machines what happens when a weight changes', () => {
+    const changes = changed((text) => text.replace('weight: 2, cards', 'weight: 4, cards'));
+    assert.deepEqual(
+      changes.map((change) => change.machine),
+      ['fra-d1', 'fra-d2'],
+    );
+    assert.match(changes[0]?.effects.join() ?? '', /open connections stay/);
+    assert.match(changes[0]?.files[0]?.patch ?? '', /-\s+weight 20\n\+\s+weight 40/);
+    assert.equal(changes[0]?.files[0]?.reaction, 'reload keepalived.service');
+  });
+
+  it('says that viewers reconnect when an edge has to restart', () => {
+    const changes = changed((text) => `${text}\ntelemetry: { intervalMs: 1000 }\n`);
+    const edge = changes.find((change) => change.machine === 'fra-e1');
+    assert.match(edge?.effects.join() ?? '', /drain it first/);
+  });
+
+  it('names machines that come and go, and packages and units that do', () => {
+    const changes = changed((text) =>
+      text.replace(/ {2}ams-o1:.*\n/, '').replace('roles: [nats] }', 'roles: [nats, origin] }'),
+    );
+    assert.equal(changes.find((change) => change.machine === 'ams-o1')?.kind, 'removed');
+    assert.ok(changes.find((change) => change.machine === 'fra-s3')?.manifest.includes('+ unit weir-origin.service'));
+  });
+});
+
+describe('options of the topology', () => {
+  const file = (text: string, path: string) => folderOf(path, renderFolder(topology((base) => `${base}\n${text}\n`)));
+
+  it('hides ports on directors when told so', () => {
+    const director = file('hiding: { method: director }', 'fra-d1/files/etc/weir/firewall.nft');
+    assert.match(director, /tcp dport 1935 tcp dport set 19350 notrack/);
+    assert.match(
+      file('hiding: { method: director }', 'fra-d1/files/etc/keepalived/keepalived.conf'),
+      /virtual_server 10\.20\.0\.100 19350/,
+    );
+    assert.match(
+      file('hiding: { method: director }', 'fra-e1/files/etc/weir/firewall.nft'),
+      /tcp sport set 1935 notrack/,
+    );
+  });
+
+  it('adverts to partners’ addresses when told so', () => {
+    const conf = file('vrrp: { unicast: true }', 'fra-d1/files/etc/keepalived/keepalived.conf');
+    assert.match(conf, /unicast_src_ip 10\.20\.0\.11\n {2}unicast_peer \{\n {4}10\.20\.0\.12\n {2}\}/);
+  });
+
+  it('gives each node its own rights in NATS when told so', () => {
+    const conf = file('nats: { credentials: node }', 'fra-s1/files/etc/weir/nats-server.conf');
+    assert.match(conf, /"weir\.telemetry\.\*\.\*\.fra-e1"/);
+    assert.doesNotMatch(conf, /"weir\.telemetry\.\*\.\*\.\*"/);
+    assert.match(file('nats: { credentials: node }', 'fra-e1/files/etc/weir/edge.yaml'), /NATS_PASSWORD_NODE_FRA_E1/);
+  });
+
+  it('keeps static weights when edges are not asked for theirs', () => {
+    const conf = file('health: { dynamicWeight: false }', 'fra-d1/files/etc/keepalived/keepalived.conf');
+    assert.match(conf, /weight 3\n/);
+    assert.doesNotMatch(conf, /MISC_CHECK/);
+  });
+
+  it('balances HTTP with persistence when told so', () => {
+    const conf = file('limits: { persistenceSeconds: { http: 300 } }', 'fra-d1/files/etc/keepalived/keepalived.conf');
+    assert.equal(conf.match(/persistence_timeout 300/g)?.length, 1);
+  });
+});
+
+describe('the rendered folder', () => {
+  it('is written once, loses what a later topology does not have, and a foreign one is left alone', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-infra-'));
+    try {
+      const files = renderFolder(topology());
+      assert.equal(writeFolder(join(folder, 'out'), files).written, files.length);
+      assert.deepEqual(readFolder(join(folder, 'out')), files);
+      assert.deepEqual(writeFolder(join(folder, 'out'), files), { written: 0, removed: 0 });
+      const fewer = renderFolder(topology((text) => text.replace(/ {2}ams-o1:.*\n/, '')));
+      assert.ok(writeFolder(join(folder, 'out'), fewer).removed > 5);
+      writeFileSync(join(folder, 'mine'), '');
+      assert.throws(() => writeFolder(folder, files), { code: 'INFRA_FOREIGN_FOLDER' });
+      assert.ok(existsSync(join(folder, 'mine')));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('gets its secrets made once', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-infra-'));
+    try {
+      const path = join(folder, 'secrets.env');
+      writeFileSync(path, 'RELAY_KEY=mine\n');
+      const first = writeSecrets(topology(), path);
+      assert.deepEqual(first.kept, ['RELAY_KEY']);
+      assert.ok(first.added.includes('NATS_PASSWORD_NODE'));
+      const content = readFileSync(path, 'utf8');
+      assert.match(content, /^RELAY_KEY=mine$/m);
+      assert.deepEqual(writeSecrets(topology(), path).added, []);
+      assert.equal(readFileSync(path, 'utf8'), content);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,164 @@
+/**
+ * From a checked topology to everything each machine needs. Each role contributes files, packages, units, secrets and
+ * openings; the firewall is made of all openings together. Same topology, same bytes.
+ */
+import type { MachineRole, Topology } from '@weir/contracts/topology/schema';
+import { clickhouseServer } from './clickhouse.ts';
+import { firewall, innerOpening, relayOpening } from './firewall.ts';
+import { grafana } from './grafana.ts';
+import { keepalivedConf, weightScript } from './keepalived.ts';
+import { directorKernel, mediaKernel, serviceKernel } from './kernel.ts';
+import { natsLeaf, natsMember } from './nats.ts';
+import { edgeConfig, ingestConfig, originConfig } from './node-config.ts';
+import {
+  directedGroup,
+  groupOf,
+  makePlan,
+  type NamedGroup,
+  type NamedMachine,
+  nodeName,
+  nodeNatsSecret,
+  type Plan,
+} from './plan.ts';
+import { nameServer } from './powerdns.ts';
+import type { Contribution, NeededSecret, RenderedMachine } from './rendered.ts';
+import {
+  addressUnit,
+  firewallUnit,
+  ingestUnit,
+  keepalivedDropIn,
+  mediaUnit,
+  natsUnit,
+  watchdogFiles,
+} from './systemd.ts';
+
+/** Every machine of the topology, by name. */
+export function renderTopology(topology: Topology): RenderedMachine[] {
+  const plan = makePlan(topology);
+  return plan.machines.map((machine) => renderMachine(plan, machine));
+}
+
+const ROLES: Record<MachineRole, (plan: Plan, machine: NamedMachine) => Contribution> = {
+  edge,
+  origin,
+  ingest,
+  dns: nameServer,
+  nats: (plan, machine) => withUnit(natsMember(plan, machine), machine),
+  'nats-leaf': (plan, machine) => withUnit(natsLeaf(plan, machine), machine),
+  clickhouse: clickhouseServer,
+  grafana,
+};
+
+function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
+  const directed = directedGroup(plan, machine.name);
+  const roles = [...machine.roles].sort();
+  const parts = [
+    ...(directed ? [director(plan, directed, machine)] : []),
+    ...roles.map((role) => ROLES[role](plan, machine)),
+  ];
+  const watched = parts.flatMap((part) => part.watched ?? []);
+  const media = machine.roles.includes('edge') || machine.roles.includes('origin');
+  const kernel = directed ? directorKernel(machine) : media ? mediaKernel(plan, machine) : serviceKernel(machine);
+  const files = [
+    ...kernel,
+    ...parts.flatMap((part) => part.files ?? []),
+    firewall(
+      plan,
+      machine,
+      parts.flatMap((part) => part.openings ?? []),
+    ),
+    firewallUnit(machine),
+    ...(watched.length > 0 ? watchdogFiles(machine, watched) : []),
+  ];
+  return {
+    name: machine.name,
+    address: machine.address,
+    roles: [...(directed ? ['director'] : []), ...roles],
+    packages: [...new Set(['nftables', 'curl', ...parts.flatMap((part) => part.packages ?? [])])].sort(),
+    files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    units: [
+      'weir-firewall.service',
+      ...new Set(parts.flatMap((part) => part.units ?? [])),
+      ...(watched.length > 0 ? ['weir-watchdog.service'] : []),
+    ],
+    secrets: unique(parts.flatMap((part) => part.secrets ?? [])),
+    software: parts.some((part) => part.software === true),
+  };
+}
+
+function director(plan: Plan, group: NamedGroup, machine: NamedMachine): Contribution {
+  return {
+    packages: ['keepalived', 'ipvsadm'],
+    files: [keepalivedConf(plan, group, machine), weightScript(), keepalivedDropIn(machine)],
+    units: ['keepalived.service'],
+  };
+}
+
+function edge(plan: Plan, machine: NamedMachine): Contribution {
+  const { ports } = plan.topology;
+  const group = groupOf(plan, machine);
+  const open = {
+    ports: [ports.rtmp, ports.node],
+    protocol: 'tcp',
+    from: 'any',
+    comment: 'viewers and publishers',
+  } as const;
+  return {
+    files: [
+      edgeConfig(plan, machine),
+      mediaUnit(plan, machine, 'edge'),
+      ...(group ? [addressUnit(machine, group)] : []),
+    ],
+    units: [...(group ? ['weir-address.service'] : []), 'weir-edge.service'],
+    secrets: mediaSecrets(plan, machine, 'edge'),
+    openings: [...(group ? [] : [open]), relayOpening(plan, ports.relay)],
+    watched: [{ unit: 'weir-edge.service', url: `http://127.0.0.1:${ports.node}/healthz` }],
+    software: true,
+  };
+}
+
+function origin(plan: Plan, machine: NamedMachine): Contribution {
+  const { ports } = plan.topology;
+  return {
+    files: [originConfig(plan, machine), mediaUnit(plan, machine, 'origin')],
+    units: ['weir-origin.service'],
+    secrets: mediaSecrets(plan, machine, 'origin'),
+    openings: [relayOpening(plan, ports.originRelay)],
+    watched: [{ unit: 'weir-origin.service', url: `http://127.0.0.1:${ports.originNode}/healthz` }],
+    software: true,
+  };
+}
+
+function mediaSecrets(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin'): NeededSecret[] {
+  return [
+    ...plan.topology.relayKeys.map((name) => ({ name, purpose: 'relays between members' })),
+    { name: nodeNatsSecret(plan, nodeName(machine, role)), purpose: 'edges and origins in NATS' },
+  ];
+}
+
+function ingest(plan: Plan, machine: NamedMachine): Contribution {
+  const { ports } = plan.topology;
+  return {
+    files: [ingestConfig(plan, machine), ingestUnit(plan, machine)],
+    units: ['weir-ingest.service'],
+    secrets: [
+      { name: 'NATS_PASSWORD_INGEST', purpose: 'ingest in NATS' },
+      { name: 'CLICKHOUSE_PASSWORD', purpose: 'the user that writes to ClickHouse' },
+      { name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' },
+    ],
+    openings: [innerOpening(plan, [ports.ingest], 'telemetry')],
+    watched: [{ unit: 'weir-ingest.service', url: `http://127.0.0.1:${ports.ingest}/healthz` }],
+    software: true,
+  };
+}
+
+function withUnit(contribution: Contribution, machine: NamedMachine): Contribution {
+  return { ...contribution, files: [...(contribution.files ?? []), natsUnit(machine)] };
+}
+
+/** By name; the purpose of the first that needs it. */
+function unique(secrets: readonly NeededSecret[]): NeededSecret[] {
+  const byName = new Map<string, NeededSecret>();
+  for (const secret of secrets) if (!byName.has(secret.name)) byName.set(secret.name, secret);
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
