@@ -145,8 +145,8 @@ export function weightScript(): RenderedFile {
     mode: '0755',
     content: `#!/bin/sh
 # Asks an edge for its load and tells keepalived the weight it should have: edge-weight ADDRESS PORT WEIGHT
-# GET /weight answers 0 (take nothing more) to 100 (idle). An edge that does not know /weight is asked whether it is
-# ready: a draining one gets no new connections and keeps those it has. Death is noticed by another check.
+# GET /weight answers 0 (take nothing more) to 100 (idle). An edge that does not know /weight is asked whether it drains:
+# then it gets no new connections and keeps those it has. Death is noticed by another check.
 address=$1 port=$2 weight=$3
 if answer=$(curl -fsS --max-time 2 "http://$address:$port/weight" 2>/dev/null); then
   percent=$(printf '%s' "$answer" | sed -n 's/^[^0-9]*\\([0-9]\\{1,3\\}\\).*/\\1/p' | head -n 1)
@@ -157,10 +157,10 @@ if answer=$(curl -fsS --max-time 2 "http://$address:$port/weight" 2>/dev/null); 
   [ "$percent" -gt 0 ] && [ "$steps" -eq 0 ] && steps=1
   exit $((2 + weight * steps))
 fi
-status=$(curl -s -o /dev/null --max-time 2 -w '%{http_code}' "http://$address:$port/readyz" 2>/dev/null)
-case $status in
-  503) exit 2 ;;
-  200) exit $((2 + weight * ${WEIGHT_STEPS})) ;;
+# an edge without /weight: a draining one says so, everything else is for the health check to judge
+case $(curl -s --max-time 2 "http://$address:$port/readyz" 2>/dev/null) in
+  *drain*) exit 2 ;;
+  *ready*) exit $((2 + weight * ${WEIGHT_STEPS})) ;;
   *) exit 0 ;;
 esac
 `,

@@ -59,10 +59,8 @@ export function nodeRights(node: string): Required<Pick<NatsUser, 'publish' | 's
       `${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
       '$JS.API.INFO',
       ...buckets.flatMap((bucket) => readAndCreate(`KV_${bucket}`)),
-      `$JS.API.STREAM.INFO.${TELEMETRY_STREAM}`,
-      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}`,
-      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.>`,
-      `$JS.API.STREAM.MSG.GET.${TELEMETRY_STREAM}`,
+      // when its own last message was stored: the clock it compares with
+      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
       `$KV.${BUCKET.nodes}.${node}`,
       `$KV.${BUCKET.streams}.>`,
       `$KV.${BUCKET.roles}.>`,
