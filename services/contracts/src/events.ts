@@ -72,6 +72,8 @@ export const CLOSE_REASONS = [
   'client-closed',
   'client-reset',
   'stream-ended',
+  // a relay: this node has no source for the stream any more, another may
+  'source-lost',
   'stream-not-found',
   'stream-busy',
   'slow-viewer',

@@ -104,7 +104,7 @@ export class RtmpClient {
       handlers: {
         ready: () => this.#ready?.resolve(null),
         message: (message) => this.#receive(message),
-        fault: (error) => this.#fail(error),
+        fault: (error) => this.#fail(error instanceof Error ? error : new Error(String(error))),
       },
     });
     const abort = () => this.#fail(new RtmpClientError('EDGE_RTMP_ABORTED', `${this.#where} was called off.`));
@@ -272,11 +272,8 @@ export class RtmpClient {
 }
 
 function toStatus(info: AmfObject | undefined): RtmpStatus {
-  return {
-    level: String(info?.['level'] ?? ''),
-    code: String(info?.['code'] ?? ''),
-    description: String(info?.['description'] ?? ''),
-  };
+  const text = (value: AmfValue) => (typeof value === 'string' ? value : '');
+  return { level: text(info?.level), code: text(info?.code), description: text(info?.description) };
 }
 
 function ignore(): void {}

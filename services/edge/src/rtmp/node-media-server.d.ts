@@ -2,6 +2,7 @@
 
 declare module 'node-media-server/src/protocol/rtmp.js' {
   /** RTMP protocol state and encoders; every `send…` hands its bytes to `onOutputCallback` before it returns. */
+  // biome-ignore lint/style/noDefaultExport: this is how a CommonJS module looks from here
   export default class Rtmp {
     handshakeState: number;
     handshakeBytes: number;
@@ -16,6 +17,7 @@ declare module 'node-media-server/src/protocol/rtmp.js' {
 }
 
 declare module 'node-media-server/src/protocol/flv.js' {
+  // biome-ignore lint/style/noDefaultExport: as above
   export default class Flv {
     static createHeader(hasAudio: boolean, hasVideo: boolean): Buffer;
     static createMessage(packet: { codec_type: number; size: number; dts: number; data: Buffer }): Buffer;

@@ -15,14 +15,14 @@ import { HANDSHAKE_HELLO_BYTES, HANDSHAKE_PACKET_BYTES, type Protocol, RTMP_VERS
 /** Acknowledgement window until the peer names another. */
 const DEFAULT_WINDOW_BYTES = 2_500_000;
 
-/** What a {@link RtmpPeer} tells its owner. None of them may throw except ProtocolError out of `message`. */
+/** What a {@link RtmpPeer} tells its owner. What `ready` and `message` throw comes back by `fault`. */
 export interface PeerHandlers {
   /** The handshake is done. */
   ready(): void;
   /** A message that is not about the transport itself. */
   message(message: RtmpMessage): void;
-  /** The peer broke the protocol; nothing further is read. The owner closes the socket. */
-  fault(error: ProtocolError): void;
+  /** The peer broke the protocol (ProtocolError), or we did (any other); nothing further is read. The owner closes. */
+  fault(error: unknown): void;
 }
 
 /** Options of {@link RtmpPeer}. */
@@ -129,7 +129,6 @@ export class RtmpPeer {
       const rest = this.#hello || this.#tailBytes > 0 ? this.#shakeHands(data) : data;
       if (rest.length > 0) this.reader.push(rest);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
       this.stop();
       this.#handlers.fault(error);
       return;

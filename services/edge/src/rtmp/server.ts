@@ -6,6 +6,7 @@ import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
+import type { Logger } from '@weir/contracts/logger';
 import type { Protocol } from './protocol.ts';
 import { RtmpSession, type SessionHost } from './session.ts';
 
@@ -24,7 +25,8 @@ export interface RtmpServerOptions {
   /** Takes a place for the client; a sentence when there is none. Absent: no limit. */
   admit?: (socket: Socket) => string | undefined;
   /** A connection ended without a role. */
-  onRefused(reason: CloseReason): void;
+  onRefused: (reason: CloseReason) => void;
+  logger: Logger;
 }
 
 /** A running listener. */
@@ -66,6 +68,7 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
       encoding: options.encoding,
       full,
       onRefused: options.onRefused,
+      onBug: (error) => options.logger.error({ err: error }, 'a session ended by an error of ours'),
     });
     sessions.set(socket, session);
     socket.once('close', () => sessions.delete(socket));

@@ -72,7 +72,9 @@ export interface SessionOptions {
   /** When set, `connect` is answered with a refusal that says this. */
   full: string | undefined;
   /** The connection ended without a role. */
-  onRefused(reason: CloseReason): void;
+  onRefused: (reason: CloseReason) => void;
+  /** An error of ours, which ended this session and nothing else. */
+  onBug: (error: unknown) => void;
 }
 
 /** Commands are small; media is allowed once a publisher was let in. */
@@ -108,7 +110,7 @@ export class RtmpSession {
       handlers: {
         ready: () => {},
         message: (message) => this.#receive(message),
-        fault: (error) => this.#close(error.fault === 'HANDSHAKE' ? 'bad-handshake' : 'protocol-error'),
+        fault: (error) => this.#fault(error),
       },
     });
     this.#timer = setTimeout(() => this.#close(this.#silent ? 'silent' : 'idle'), options.handshakeTimeoutMs);
@@ -165,7 +167,7 @@ export class RtmpSession {
         this.#createStream(transaction);
         return;
       case 'publish':
-        void this.#publish(streamId, argument);
+        this.#publish(streamId, argument).catch((error: unknown) => this.#fault(error));
         return;
       case 'play':
         this.#play(streamId, argument);
@@ -213,7 +215,7 @@ export class RtmpSession {
   #connect(transaction: number, object: AmfObject | undefined): void {
     if (this.#app !== undefined) throw new ProtocolError('COMMAND', 'connect came twice.');
     const { full } = this.#options;
-    this.#userAgent = text(object?.['flashVer']);
+    this.#userAgent = text(object?.flashVer);
     this.#socket.cork();
     this.#peer.announceWindow(WINDOW_BYTES);
     this.#peer.announceChunkSize();
@@ -223,7 +225,7 @@ export class RtmpSession {
       this.#close('limit');
       return;
     }
-    this.#app = text(object?.['app']);
+    this.#app = text(object?.app);
     this.#peer.command(
       0,
       '_result',
@@ -337,6 +339,13 @@ export class RtmpSession {
   #gotRole(): void {
     this.#hadRole = true;
     clearTimeout(this.#timer);
+  }
+
+  #fault(error: unknown): void {
+    if (!(error instanceof ProtocolError)) {
+      this.#options.onBug(error);
+      this.#close('error');
+    } else this.#close(error.fault === 'HANDSHAKE' ? 'bad-handshake' : 'protocol-error');
   }
 
   /** Last words, then the end; the socket's `close` does the rest. */

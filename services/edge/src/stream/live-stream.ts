@@ -87,6 +87,12 @@ export class LiveStream {
     if (this.publisher !== publisher) return;
     this.publisher = undefined;
     this.#interrupted();
+    // Other nodes look for it elsewhere; were they kept, this node could come to pull from one that pulls from it.
+    for (const viewer of this.hub.viewers()) {
+      if (viewer.transport.encoding !== 'relay') continue;
+      this.detach(viewer);
+      viewer.transport.end('source-lost');
+    }
     if (this.hub.viewerCount > 0) this.#pull(1);
     else this.#unused();
   }

@@ -1,0 +1,197 @@
+/**
+ * The right to publish a name: one record per stream in KV, made by `create`, refreshed by compare-and-set, so that of two
+ * publishers exactly one wins. Media never waits for NATS: without an answer in time a claim is granted and settled later.
+ *
+ *   asking ──created──▶ held ──refreshed──▶ held ──release──▶ gone
+ *      │ no answer ▶ provisional ──created later──▶ held
+ *      │                        └──another holds it──▶ lost
+ *      └─another holds it─▶ is its publisher alive? yes ▶ refused, no ▶ taken over by compare-and-set
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
+import { errorMessage } from '@weir/contracts/errors';
+import type { Logger } from '@weir/contracts/logger';
+import { kvKey, NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
+import type { StreamRecord } from '@weir/contracts/nats/records';
+import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
+import type { Bucket } from './buckets.ts';
+import type { Directory } from './directory.ts';
+
+/** Options of {@link Claims}. */
+export interface ClaimsOptions {
+  /** This node. */
+  node: string;
+  /** `host:port` of this node's relay listener. */
+  relay: string;
+  bucket: Bucket;
+  directory: Directory;
+  /** Asks the node that holds a record whether it really has the publisher; must answer within some 100 ms. */
+  isAlive(record: StreamRecord): Promise<boolean>;
+  /** A publisher waits for NATS at most so long. */
+  waitMs: number;
+  logger: Logger;
+}
+
+interface Held {
+  record: StreamRecord;
+  /** 0 = provisional: not in KV yet. */
+  revision: number;
+  released: boolean;
+  lost(): void;
+}
+
+type Outcome = 'held' | 'refused' | 'unknown';
+
+/** Wrong last sequence: somebody wrote in between. */
+const CONFLICT = 10_071;
+
+/** All claims of one node. */
+export class Claims implements StreamClaims {
+  readonly #options: ClaimsOptions;
+  readonly #held = new Map<string, Held>();
+  readonly #timer: NodeJS.Timeout;
+  #lastEpoch = 0;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(options: ClaimsOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.refresh(), NODE_HEARTBEAT_MS).unref();
+  }
+
+  async claim(stream: string, lost: () => void): Promise<StreamClaim | undefined> {
+    const held: Held = { record: this.#record(stream), revision: 0, released: false, lost };
+    const outcome = await Promise.race([this.#take(held), sleep(this.#options.waitMs, 'unknown' as const)]);
+    if (outcome === 'refused') {
+      held.released = true;
+      return undefined;
+    }
+    if (outcome === 'unknown') this.#options.logger.warn({ stream }, 'published without asking NATS, which is away');
+    this.#held.set(stream, held);
+    return { epoch: held.record.epoch, release: () => this.#release(held) };
+  }
+
+  /** Writes every claim anew, as the lease wants; called by a timer and when NATS is back. */
+  refresh(): void {
+    this.#refreshing ??= this.#refreshAll().finally(() => {
+      this.#refreshing = undefined;
+    });
+  }
+
+  /** Gives up all claims; waits for NATS at most as long as a publisher would. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    const all = [...this.#held.values()].map((held) => this.#remove(held));
+    this.#held.clear();
+    await Promise.race([Promise.allSettled(all), sleep(this.#options.waitMs, undefined, { ref: false })]);
+  }
+
+  #record(stream: string): StreamRecord {
+    const { node, relay, directory } = this.#options;
+    // Higher than all that is known, also when a clock is behind.
+    const known = directory.publisherOf(stream)?.epoch ?? 0;
+    this.#lastEpoch = Math.max(Date.now(), known + 1, this.#lastEpoch + 1);
+    return { stream, node, relay, epoch: this.#lastEpoch };
+  }
+
+  async #take(held: Held): Promise<Outcome> {
+    try {
+      const kv = await this.#options.bucket.open();
+      if (!kv) return 'unknown';
+      return await this.#takeFrom(kv, held);
+    } catch (error) {
+      this.#options.logger.debug({ stream: held.record.stream, reason: errorMessage(error) }, 'a claim is not settled');
+      return 'unknown';
+    }
+  }
+
+  async #takeFrom(kv: KV, held: Held): Promise<Outcome> {
+    const key = kvKey(held.record.stream);
+    const revision = await unlessConflict(kv.create(key, JSON.stringify(held.record)));
+    if (revision !== undefined) return this.#took(held, revision);
+    const entry = await kv.get(key);
+    if (entry && entry.operation === 'PUT') {
+      const other = entry.json<StreamRecord>();
+      const mine = other.node === this.#options.node;
+      if (!mine && (await this.#options.isAlive(other))) return 'refused';
+      if (held.record.epoch <= other.epoch) held.record.epoch = other.epoch + 1;
+    }
+    const version = entry?.revision ?? 0;
+    const taken = await unlessConflict(kv.update(key, JSON.stringify(held.record), version));
+    return taken === undefined ? 'refused' : this.#took(held, taken);
+  }
+
+  #took(held: Held, revision: number): Outcome {
+    held.revision = revision;
+    // The publisher left, or went on provisionally and left, while NATS was thinking.
+    if (held.released) void this.#remove(held);
+    return 'held';
+  }
+
+  async #refreshAll(): Promise<void> {
+    await Promise.all([...this.#held.values()].map((held) => this.#refreshOne(held)));
+  }
+
+  async #refreshOne(held: Held): Promise<void> {
+    const { stream } = held.record;
+    try {
+      const kv = await this.#options.bucket.open();
+      if (!kv || held.released) return;
+      if (held.revision > 0) {
+        const value = JSON.stringify(held.record);
+        const revision = await unlessConflict(kv.update(kvKey(stream), value, held.revision));
+        if (revision !== undefined) {
+          held.revision = revision;
+          return;
+        }
+        held.revision = 0; // the lease ran out, or somebody took it over: ask anew
+      }
+      const epoch = held.record.epoch;
+      const outcome = await this.#takeFrom(kv, held);
+      held.record.epoch = epoch; // media flows under it already
+      if (outcome === 'refused') this.#lose(held);
+    } catch (error) {
+      this.#options.logger.debug({ stream, reason: errorMessage(error) }, 'a claim was not refreshed');
+    }
+  }
+
+  #lose(held: Held): void {
+    const { stream } = held.record;
+    if (held.released) return;
+    this.#options.logger.warn({ stream }, 'another node publishes this stream: ours is closed');
+    held.lost();
+  }
+
+  #release(held: Held): void {
+    held.released = true;
+    const { stream } = held.record;
+    if (this.#held.get(stream) === held) this.#held.delete(stream);
+    void this.#remove(held);
+  }
+
+  /** Removes the record if it is still ours. */
+  async #remove(held: Held): Promise<void> {
+    held.released = true;
+    if (held.revision === 0) return;
+    try {
+      const kv = await this.#options.bucket.open();
+      await kv?.delete(kvKey(held.record.stream), { previousSeq: held.revision });
+    } catch (error) {
+      // Somebody took it over, or NATS is away: the lease ends it.
+      this.#options.logger.debug(
+        { stream: held.record.stream, reason: errorMessage(error) },
+        'a claim was not removed',
+      );
+    }
+  }
+}
+
+/** The revision, or undefined when somebody else wrote the key. Other errors are thrown on. */
+async function unlessConflict(write: Promise<number>): Promise<number | undefined> {
+  try {
+    return await write;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === CONFLICT) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Viewers over HTTP: `GET /app/name.flv`, and the same path as WebSocket. After the answer's head the hub writes to the
+ * socket itself, one shared buffer per merge window, as it does for RTMP.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
+import { parseStreamName, type StreamName } from '../rtmp/names.ts';
+import type { Protocol } from '../rtmp/protocol.ts';
+import type { Playback } from '../rtmp/session.ts';
+import { webSocketFrame } from '../stream/encoding.ts';
+import type { Streams } from '../stream/streams.ts';
+
+/** Allows pages of any origin to read the stream. */
+export const CORS_HEADERS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Methods': 'GET, HEAD, OPTIONS',
+  'Access-Control-Allow-Headers': '*',
+  'Access-Control-Expose-Headers': '*',
+} as const;
+
+const HEAD = [
+  'HTTP/1.1 200 OK',
+  'Content-Type: video/x-flv',
+  'Cache-Control: no-store',
+  'Connection: close',
+  ...Object.entries(CORS_HEADERS).map(([name, value]) => `${name}: ${value}`),
+  '',
+  '',
+].join('\r\n');
+
+/** The stream a path asks for (`/app/name.flv?query`), or undefined when it asks for none. */
+export function parseFlvPath(url: string): StreamName | undefined {
+  const [path = '', query = ''] = url.split('?', 2);
+  if (!path.endsWith('.flv')) return undefined;
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path.slice(1, -'.flv'.length));
+  } catch {
+    return undefined;
+  }
+  const at = decoded.indexOf('/');
+  if (at <= 0 || decoded.includes('?')) return undefined;
+  return parseStreamName(decoded.slice(0, at), `${decoded.slice(at + 1)}${query === '' ? '' : `?${query}`}`);
+}
+
+/** What both ways of serving FLV need. */
+export interface FlvOptions {
+  streams: Streams;
+  protocol: Protocol;
+  /** A viewer left before its stream began. */
+  onRefused: (protocol: ConnectionProtocol, reason: CloseReason) => void;
+}
+
+/** How one way ends without media, and after it. */
+interface FlvWire {
+  protocol: 'http-flv' | 'ws-flv';
+  encoding: 'flv' | 'ws-flv';
+  /** Bytes before the first media. */
+  begin(flvHeader: Buffer): Buffer | string;
+  /** Bytes instead of media, when the stream never began; and after the media. */
+  refuse(reason: CloseReason): Buffer | string;
+  goodbye: Buffer | string;
+}
+
+/** Serves a GET on its raw socket. */
+export function serveHttpFlv(name: StreamName, request: IncomingMessage, options: FlvOptions): void {
+  serve(name, request, request.socket, options, {
+    protocol: 'http-flv',
+    encoding: 'flv',
+    begin: (header) => Buffer.concat([Buffer.from(HEAD, 'latin1'), header]),
+    refuse: (reason) => refusal(reason === 'stream-not-found' ? '404 Not Found' : '503 Service Unavailable', reason),
+    goodbye: '',
+  });
+}
+
+/** Serves an accepted WebSocket on its raw socket; frames from the client are ignored by the caller. */
+export function serveWebSocketFlv(
+  name: StreamName,
+  request: IncomingMessage,
+  socket: Socket,
+  options: FlvOptions,
+): void {
+  serve(name, request, socket, options, {
+    protocol: 'ws-flv',
+    encoding: 'ws-flv',
+    begin: (header) => webSocketFrame([header], header.length),
+    refuse: (reason) => closeFrame(reason === 'stream-not-found' ? 4_404 : 1_013, reason),
+    goodbye: closeFrame(1_000, 'stream-ended'),
+  });
+}
+
+const LAST_WORDS_MS = 2_000;
+
+function serve(name: StreamName, request: IncomingMessage, socket: Socket, options: FlvOptions, wire: FlvWire): void {
+  let began = false;
+  let ending: CloseReason | undefined;
+  socket.setNoDelay(true);
+  socket.setTimeout(0);
+  const playback: Playback = options.streams.play(
+    name,
+    { socket, userAgent: request.headers['user-agent'] ?? '' },
+    {
+      socket,
+      encoding: wire.encoding,
+      begin({ hasAudio, hasVideo }) {
+        began = true;
+        socket.write(wire.begin(options.protocol.flvHeader(hasAudio, hasVideo)));
+      },
+      end(reason) {
+        if (ending) return;
+        ending = reason;
+        if (reason === 'slow-viewer') socket.destroy();
+        else {
+          socket.end(began ? wire.goodbye : wire.refuse(reason));
+          setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+        }
+      },
+    },
+    wire.protocol,
+  );
+  let finished = false;
+  const finish = (reason: CloseReason) => {
+    if (finished) return;
+    finished = true;
+    playback.end(ending ?? reason);
+    if (!began) options.onRefused(wire.protocol, ending ?? reason);
+    socket.destroy();
+  };
+  socket.on('error', () => finish('client-reset'));
+  socket.on('close', () => finish('client-closed'));
+  if (socket.destroyed) finish('client-closed');
+}
+
+/** A whole HTTP answer that says why there is no stream. */
+export function refusal(status: string, reason: CloseReason | string): string {
+  const body = `${JSON.stringify({ error: reason })}\n`;
+  const cors = Object.entries(CORS_HEADERS).map(([name, value]) => `${name}: ${value}`);
+  const head = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close'];
+  return [`HTTP/1.1 ${status}`, ...head, ...cors, '', body].join('\r\n');
+}
+
+/** A WebSocket close frame (RFC 6455 §5.5.1). */
+function closeFrame(code: number, reason: string): Buffer {
+  const frame = Buffer.alloc(4 + reason.length);
+  frame[0] = 0x88;
+  frame[1] = 2 + reason.length;
+  frame.writeUInt16BE(code, 2);
+  frame.write(reason, 4, 'latin1');
+  return frame;
+}

@@ -1,0 +1,276 @@
+/**
+ * One edge or origin node: reads the configuration, builds the parts and joins them. Before it: the command line or a
+ * test; after it: listeners for clients, other nodes and HTTP, the node's place in the cluster, and its telemetry.
+ */
+
+import type { Socket } from 'node:net';
+import { hostname } from 'node:os';
+import type { Config } from '@weir/contracts/config/schema';
+import { ConfigError } from '@weir/contracts/errors';
+import type { CloseReason } from '@weir/contracts/events';
+import type { Logger } from '@weir/contracts/logger';
+import { connectNats } from '@weir/contracts/nats/connect';
+import { BUCKET, isNodeName, NODE_LEASE_MS } from '@weir/contracts/nats/names';
+import type { NodeRecord, NodeRole, StreamRecord } from '@weir/contracts/nats/records';
+import manifest from '../package.json' with { type: 'json' };
+import { Bucket } from './cluster/buckets.ts';
+import { Claims } from './cluster/claims.ts';
+import { ClusterDirectory } from './cluster/directory.ts';
+import { startHeartbeat } from './cluster/heartbeat.ts';
+import { startHttpServer } from './http/server.ts';
+import { hasPublisher } from './relay/probe.ts';
+import { Pulls } from './relay/pulls.ts';
+import { relayHost } from './relay/relay-host.ts';
+import { type ConfiguredOrigin, parseAddress, type RouteOptions, routeTo, Suspects } from './relay/route.ts';
+import { Protocol } from './rtmp/protocol.ts';
+import { startRtmpServer } from './rtmp/server.ts';
+import type { MediaSnapshot } from './stats.ts';
+import { Connections } from './stream/connections.ts';
+import { createEncodings } from './stream/encoding.ts';
+import { LateObserver } from './stream/late-observer.ts';
+import { MergeClock } from './stream/merge-clock.ts';
+import { Streams } from './stream/streams.ts';
+import { readMachineId } from './telemetry/host/machine-id.ts';
+import { startTelemetry } from './telemetry/telemetry.ts';
+
+/** Options of {@link startNode}. */
+export interface NodeOptions {
+  config: Readonly<Config>;
+  logger: Logger;
+  /** Ends the node when aborted. */
+  signal?: AbortSignal;
+  /** False runs without telemetry: for tests with several nodes in one process, of which only one could measure. */
+  measures?: boolean;
+}
+
+/** A running node. */
+export interface Node {
+  readonly name: string;
+  readonly role: NodeRole;
+  /** `host:port` as others reach it; the host is `node.advertise`. */
+  readonly addresses: NodeRecord['addresses'];
+  stats(): MediaSnapshot;
+  /** Tells viewers and publishers, leaves the cluster, writes the last telemetry. May be called more than once. */
+  close(): Promise<void>;
+}
+
+/** A publisher waits for the cluster's word at most so long; media comes first. */
+const CLAIM_WAIT_MS = 500;
+/** The holder of a claim has so long to say that it has the publisher. */
+const PROBE_TIMEOUT_MS = 400;
+
+/**
+ * Starts a node; resolves when it takes clients. NATS need not be there.
+ * @throws ConfigError `EDGE_NODE_NAME`, `EDGE_RELAY_KEY`, `EDGE_ORIGIN_ADDRESS`; WeirError `EDGE_PORT_TAKEN`.
+ */
+export async function startNode({ config, logger, signal, measures = true }: NodeOptions): Promise<Node> {
+  const name = nodeName(config);
+  const { role } = config.node;
+  const relayKey = config.relay.keys[0];
+  if (relayKey === undefined) {
+    throw new ConfigError('EDGE_RELAY_KEY', 'relay.keys is empty: give all nodes of the cluster the same secret key.');
+  }
+  const closing: (() => Promise<void> | void)[] = [];
+  const close = once(async () => {
+    for (const end of closing.toReversed()) await end();
+  });
+  try {
+    const startedAtMs = Date.now();
+    const nats = connectNats(config.nats, `weir-${name}`, logger);
+    closing.push(() => nats.close());
+    const bucket = (bucketName: string) =>
+      new Bucket(nats, { name: bucketName, leaseMs: NODE_LEASE_MS, replicas: config.nats.replicas }, logger);
+    const nodesBucket = bucket(BUCKET.nodes);
+    const streamsBucket = bucket(BUCKET.streams);
+    const directory = new ClusterDirectory({
+      nats,
+      nodes: nodesBucket,
+      streams: streamsBucket,
+      logger,
+      onChange: (stream) => streams?.wake(stream),
+    });
+    closing.push(() => directory.close());
+
+    const observer = new LateObserver();
+    const protocol = new Protocol();
+    const connections = new Connections(config.limits.connections, observer);
+    const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
+    closing.push(() => clock.close());
+    const { chunkSizeBytes, maxMessageBytes, handshakeTimeoutMs, idleTimeoutMs } = config.rtmp;
+
+    const route: RouteOptions = {
+      node: name,
+      role,
+      directory,
+      configuredOrigins: configuredOrigins(config),
+      suspects: new Suspects((node) => directory.lastSeenMs(node)),
+    };
+    const pulls = new Pulls({ config, node: name, key: relayKey, route, protocol, connections, observer, logger });
+
+    // The relay listener comes first: claims tell others its port.
+    const listening = { chunkSizeBytes, maxMessageBytes, handshakeTimeoutMs, protocol, logger };
+    let streams: Streams | undefined;
+    const builtStreams = () => {
+      if (!streams) throw new Error('A node came before this one was built.');
+      return streams;
+    };
+    const relayServer = await startRtmpServer({
+      ...listening,
+      host: config.relay.host,
+      port: config.relay.port,
+      portKey: 'relay.port',
+      encoding: 'relay',
+      sessionHost: relayHost({
+        node: name,
+        role,
+        keys: config.relay.keys,
+        maxHops: config.relay.maxHops,
+        streams: builtStreams,
+        canPull: (stream) => routeTo(stream, route).length > 0,
+      }),
+      onRefused: (reason) => connections.refuse('rtmp', reason),
+    });
+    closing.push(() => relayServer.close('shutdown'));
+    const advertise = (port: number) => joinAddress(config.node.advertise, port);
+    const claims = new Claims({
+      node: name,
+      relay: advertise(relayServer.port),
+      bucket: streamsBucket,
+      directory,
+      isAlive: (record: StreamRecord) =>
+        hasPublisher(record, { node: name, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
+      waitMs: CLAIM_WAIT_MS,
+      logger,
+    });
+    closing.push(() => claims.close());
+    const { gopCacheBytes, gopCacheMs, viewerQueueBytes, viewerQueueMs, notFoundWaitMs, publisherGraceMs } =
+      config.stream;
+    streams = new Streams({
+      hub: {
+        clock,
+        encodings: createEncodings(protocol, chunkSizeBytes),
+        chunkSizeBytes,
+        gop: { maxBytes: gopCacheBytes, maxMs: gopCacheMs },
+        viewerQueueBytes,
+        viewerQueueMs,
+      },
+      times: { lingerMs: config.relay.lingerMs, publisherGraceMs, notFoundWaitMs },
+      claims,
+      openUpstream: (hub, hops, events) => pulls.open(hub, hops, events),
+      connections,
+      idleTimeoutMs,
+      staleAfterMs: config.relay.stallTimeoutMs,
+    });
+    const live = streams;
+    closing.push(() => live.close('shutdown'));
+
+    const admit = (socket: Socket) =>
+      connections.admit(socket) ? undefined : `This node is full (${connections.limit} connections).`;
+    const rtmpServer = await startRtmpServer({
+      ...listening,
+      host: config.rtmp.host,
+      port: config.rtmp.port,
+      portKey: 'rtmp.port',
+      encoding: 'rtmp',
+      sessionHost: {
+        publish: (stream, client, revoke) => live.publish(stream, client, revoke),
+        play: (stream, client, transport) => live.play(stream, client, transport, 'rtmp'),
+      },
+      admit,
+      onRefused: (reason: CloseReason) => connections.refuse('rtmp', reason),
+    });
+    closing.push(() => rtmpServer.close('shutdown'));
+    const httpServer = await startHttpServer({
+      host: config.http.host,
+      port: config.http.port,
+      streams: live,
+      protocol,
+      admit,
+      onRefused: (ofProtocol, reason) => connections.refuse(ofProtocol, reason),
+      notReady: () => (connections.accepted >= connections.limit ? ['limit'] : []),
+    });
+    closing.push(() => httpServer.close());
+
+    const addresses = {
+      rtmp: advertise(rtmpServer.port),
+      relay: advertise(relayServer.port),
+      http: advertise(httpServer.port),
+    };
+    const stats = (): MediaSnapshot => ({
+      ...connections.snapshot(),
+      streams: live.snapshot(),
+      framesDropped: live.framesDropped,
+      mergeWindowMs: clock.windowMs,
+      ...pulls.snapshot(),
+    });
+    if (measures) {
+      const identity = { node: name, role, addresses };
+      const telemetry = await startTelemetry({ config, identity, nats, stats: { snapshot: stats }, logger });
+      closing.push(() => telemetry.close());
+      observer.attach(telemetry.observer);
+    }
+    const machineId = readMachineId(config.machine);
+
+    const heartbeat = startHeartbeat(
+      nats,
+      nodesBucket,
+      () => ({
+        node: name,
+        role,
+        cluster: config.cluster,
+        site: config.site,
+        machineId,
+        version: manifest.version,
+        pid: process.pid,
+        startedAtMs,
+        addresses,
+        capacity: connections.limit,
+        load: {
+          publishers: connections.count('publisher'),
+          viewers: connections.count('viewer'),
+          relays: connections.count('relay'),
+          streams: live.list().length,
+        },
+        draining: false,
+      }),
+      logger,
+    );
+    closing.push(() => heartbeat.close());
+    // Clients first: what their good-byes say must still be measured.
+    closing.push(async () => {
+      live.close('shutdown');
+      await Promise.all([rtmpServer.close('shutdown'), relayServer.close('shutdown'), httpServer.close()]);
+    });
+    logger.info({ node: name, role, ...addresses }, 'node takes clients');
+    if (signal?.aborted) await close();
+    else signal?.addEventListener('abort', () => void close(), { once: true });
+    return { name, role, addresses, stats, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function nodeName(config: Readonly<Config>): string {
+  const name = config.node.name === '' ? (hostname().split('.')[0] ?? '') : config.node.name;
+  if (isNodeName(name)) return name;
+  throw new ConfigError('EDGE_NODE_NAME', `"${name}" is no node name: set node.name to letters, digits, - and _.`);
+}
+
+function configuredOrigins(config: Readonly<Config>): ConfiguredOrigin[] {
+  return config.relay.origins.map((text) => {
+    const [node = '', address = ''] = text.split('=', 2);
+    const at = parseAddress(address);
+    if (at && isNodeName(node)) return { node, ...at };
+    throw new ConfigError('EDGE_ORIGIN_ADDRESS', `relay.origins has "${text}", which is not name=host:relayPort.`);
+  });
+}
+
+function joinAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= work());
+}

@@ -1,0 +1,43 @@
+/**
+ * Asks a node whether it really has the publisher it claims: a relay play that is closed as soon as it is answered. A
+ * node that died a moment ago still has its record, and nobody should wait for its lease.
+ */
+import type { StreamRecord } from '@weir/contracts/nats/records';
+import { signRelay } from '@weir/contracts/relay-auth';
+import { RtmpClient } from '../rtmp/client.ts';
+import type { Protocol } from '../rtmp/protocol.ts';
+import { parseAddress } from './route.ts';
+
+/** Who asks, and how long. */
+export interface ProbeOptions {
+  node: string;
+  key: string;
+  protocol: Protocol;
+  timeoutMs: number;
+}
+
+/** True when the node of `record` answers that it has the stream; false when it refuses, is away or takes too long. */
+export async function hasPublisher(record: StreamRecord, options: ProbeOptions): Promise<boolean> {
+  const at = parseAddress(record.relay);
+  if (!at) return false;
+  const { stream } = record;
+  const slash = stream.indexOf('/');
+  const expires = Math.floor(Date.now() / 1_000) + 30;
+  // All hops are used up: a node that would have to pull the stream itself must refuse.
+  const claim = { node: options.node, stream, expires, hops: Number.MAX_SAFE_INTEGER };
+  let client: RtmpClient | undefined;
+  try {
+    client = await RtmpClient.connect({
+      ...at,
+      app: stream.slice(0, slash),
+      protocol: options.protocol,
+      timeoutMs: options.timeoutMs,
+    });
+    await client.play(`${stream.slice(slash + 1)}?${signRelay(claim, options.key)}`);
+    return true;
+  } catch {
+    return false; // whatever the reason, there is no publisher to be had
+  } finally {
+    client?.close();
+  }
+}

@@ -1,0 +1,87 @@
+/** All pulls of a node: opens them with what they share, and counts their states and switches for telemetry. */
+import type { Config } from '@weir/contracts/config/schema';
+import type { Logger } from '@weir/contracts/logger';
+import { streamKey } from '../rtmp/names.ts';
+import type { Protocol } from '../rtmp/protocol.ts';
+import type { MediaObserver, MediaSnapshot } from '../stats.ts';
+import type { Connections } from '../stream/connections.ts';
+import type { Hub } from '../stream/hub.ts';
+import type { Upstream, UpstreamEvents } from '../stream/live-stream.ts';
+import { Pull, type SwitchCause, type Switched } from './pull.ts';
+import { type RouteOptions, routeTo } from './route.ts';
+
+/** What all pulls of a node share. */
+export interface PullsOptions {
+  config: Readonly<Pick<Config, 'relay' | 'rtmp'>>;
+  node: string;
+  /** Signs the claims. */
+  key: string;
+  route: RouteOptions;
+  protocol: Protocol;
+  connections: Connections;
+  observer: MediaObserver;
+  logger: Logger;
+}
+
+/** One per node. */
+export class Pulls {
+  readonly #options: PullsOptions;
+  readonly #open = new Set<Pull>();
+  readonly #switches = new Map<SwitchCause, number>();
+
+  constructor(options: PullsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts to pull the hub's stream; `hops` as in a relay claim. */
+  open(hub: Hub, hops: number, events: UpstreamEvents): Upstream {
+    const { config, node, key, route, protocol, connections, logger } = this.#options;
+    const stream = streamKey(hub);
+    const pull: Pull = new Pull({
+      hub,
+      stream,
+      node,
+      hops,
+      key,
+      protocol,
+      maxMessageBytes: config.rtmp.maxMessageBytes,
+      route: () => routeTo(stream, route),
+      knownEpoch: () => route.directory.publisherOf(stream)?.epoch ?? 0,
+      suspects: route.suspects,
+      events,
+      connectTimeoutMs: config.relay.connectTimeoutMs,
+      stallTimeoutMs: config.relay.stallTimeoutMs,
+      onSwitched: (switched) => this.#switched(hub, switched),
+      onBytes: (bytesIn, bytesOut) => connections.addIo('relay', bytesIn, bytesOut),
+      onClosed: () => this.#open.delete(pull),
+      logger,
+    });
+    this.#open.add(pull);
+    return pull;
+  }
+
+  /** The pulls' part of a snapshot. */
+  snapshot(): Pick<MediaSnapshot, 'relayPulls' | 'relaySwitches'> {
+    const states = new Map<string, number>();
+    for (const { state } of this.#open) states.set(state, (states.get(state) ?? 0) + 1);
+    return {
+      relayPulls: [...states].map(([state, count]) => ({ state, count })),
+      relaySwitches: [...this.#switches].map(([cause, count]) => ({ cause, count })),
+    };
+  }
+
+  #switched(hub: Hub, switched: Switched): void {
+    const { cause, from, to, noticedAtMs, gapMs } = switched;
+    this.#switches.set(cause, (this.#switches.get(cause) ?? 0) + 1);
+    this.#options.observer.failover({
+      app: hub.app,
+      stream: hub.name,
+      cause,
+      from,
+      to,
+      noticedAtMs,
+      gapMs,
+      viewers: hub.audienceCount,
+    });
+  }
+}
