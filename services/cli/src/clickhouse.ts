@@ -48,9 +48,13 @@ export function openDatabase(config: Config['clickhouse'], as: 'reader' | 'write
 /** What the client throws as a sentence: away, refused, or ClickHouse's own words. */
 function databaseError(error: unknown, url: string): WeirError {
   if (error instanceof ClickHouseError) {
-    return new WeirError('SQL_FAILED', `ClickHouse says: ${error.message.trim()} (code ${error.code})`, {
-      cause: error,
-    });
+    return new WeirError(
+      'SQL_FAILED',
+      `ClickHouse says: ${error.message.trim().replace(/\.$/, '')} (code ${error.code})`,
+      {
+        cause: error,
+      },
+    );
   }
   const code = errorCode(error);
   const why = code === 'ECONNREFUSED' ? 'nobody listens there' : errorMessage(error) || (code ?? 'no answer');

@@ -39,7 +39,11 @@ export const edge: CliCommand = {
       part: config.node.name || config.node.role,
       logLevel: config.log.level,
       json: options.json === true,
-      start: (logger) => startNode({ config, logger }),
+      start: async (logger) => {
+        const node = await startNode({ config, logger });
+        const { rtmp, relay, http } = node.addresses;
+        return { urls: { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}` }, close: () => node.close() };
+      },
     });
   },
 };

@@ -29,7 +29,10 @@ export const ingest: CliCommand = {
       part: config.ingest.name || 'ingest',
       logLevel: config.log.level,
       json: options.json === true,
-      start: (logger) => startIngest({ config, logger }),
+      start: async (logger) => {
+        const running = await startIngest({ config, logger });
+        return { urls: { ingest: running.url }, close: () => running.close() };
+      },
     });
   },
 };

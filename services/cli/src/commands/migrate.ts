@@ -7,7 +7,7 @@ export const migrateCommand: CliCommand = {
   description:
     'Create or update the database: applies the numbered migrations that were not applied yet. Running it again changes ' +
     'nothing. Without --clickhouse-url the system that runs in the data directory is meant.',
-  sections: ['log', 'clickhouse'],
+  sections: ['clickhouse'],
   examples: [
     ['weir migrate', 'the running system'],
     ['weir migrate --clickhouse-url http://ch1:8123 --clickhouse-cluster main', 'a ClickHouse cluster'],
@@ -20,7 +20,7 @@ export const migrateCommand: CliCommand = {
     const config = read(findRun(options.data as string | undefined)?.config);
     const { url, user, password, database, cluster } = config.clickhouse;
     const { migrate } = await import('@weir/infra/clickhouse/migrate');
-    const logger = createLogger('migrate', options.json === true ? 'warn' : config.log.level);
+    const logger = createLogger('migrate', 'warn');
     const result = await migrate({ url, user, password, database, cluster, logger });
     if (options.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
     else {

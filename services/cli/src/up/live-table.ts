@@ -7,6 +7,8 @@ import { loadLines, recentLoad } from '../node-load.ts';
 export interface Screen {
   write(text: string): unknown;
   isTTY?: boolean;
+  /** Width of a terminal; a longer line would wrap and spoil the redrawing. */
+  columns?: number;
 }
 
 /** A table that keeps itself up to date. */
@@ -29,7 +31,8 @@ export function startLiveTable(database: Database, screen: Screen, intervalMs: n
     busy = false;
     if (stopped) return;
     if (screen.isTTY === true && drawnLines > 0) screen.write(`\x1b[${drawnLines}A\x1b[J`);
-    screen.write(`${lines.join('\n')}\n`);
+    const width = screen.isTTY === true ? (screen.columns ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+    screen.write(`${lines.map((line) => line.slice(0, width)).join('\n')}\n`);
     drawnLines = lines.length;
   };
   const timer = setInterval(() => void draw(), intervalMs);
