@@ -25,7 +25,15 @@ export const ConfigSchema = section({
   site: text('default', 'Where the machine stands (data centre, region)'),
   log: section({
     level: Type.Union(
-      ['trace', 'debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),
+      // spelt out: a mapped array would lose the names in the type
+      [
+        Type.Literal('trace'),
+        Type.Literal('debug'),
+        Type.Literal('info'),
+        Type.Literal('warn'),
+        Type.Literal('error'),
+        Type.Literal('silent'),
+      ],
       { default: 'info', description: 'Least severity that is logged: trace, debug, info, warn, error, silent' },
     ),
   }),

@@ -88,3 +88,21 @@ export function kvKey(text: string): string {
 export function fromKvKey(key: string): string {
   return Buffer.from(key, 'base64url').toString('utf8');
 }
+
+/** All telemetry of one partition. */
+export function partitionSubject(partition: number): string {
+  return `${TELEMETRY_SUBJECT_PREFIX}.${partition}.>`;
+}
+
+/** Durable consumer of one partition: its pending and unacknowledged messages are ingest's lag. */
+export function ingestConsumer(partition: number): string {
+  return `weir-ingest-${partition}`;
+}
+
+/** A copy of ingest not heard of for this long has lost its partitions; the TTL of the bucket {@link BUCKET.owners}. */
+export const INGEST_LEASE_MS = 6_000;
+
+/** Subject of the dead letter of a message that came on the telemetry subject `subject`. */
+export function deadLetterSubject(subject: string): string {
+  return `${DEAD_LETTER_SUBJECT_PREFIX}${subject.slice(TELEMETRY_SUBJECT_PREFIX.length)}`;
+}

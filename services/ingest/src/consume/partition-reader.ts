@@ -1,0 +1,267 @@
+/**
+ * The messages of one partition in the order of the stream, from a given sequence on, without holes. Backed by the
+ * durable pull consumer `weir-ingest-<partition>`, made anew by each owner at the place where the written data end:
+ * nothing then depends on which messages a former owner was handed. Its pending and unacknowledged messages are the
+ * lag that autoscalers read. Before it: JetStream; after it: the partition writer.
+ */
+import {
+  AckPolicy,
+  type Consumer,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  JetStreamError,
+  type JetStreamManager,
+  type JsMsg,
+} from '@nats-io/jetstream';
+import { WeirError } from '@weir/contracts/errors';
+import {
+  HEADER,
+  ingestConsumer,
+  parseTelemetrySubject,
+  partitionSubject,
+  TELEMETRY_STREAM,
+} from '@weir/contracts/nats/names';
+import type { TelemetryMessage } from '../decode/batch.ts';
+
+/** What {@link openPartition} needs. */
+export interface PartitionReaderOptions {
+  client: JetStreamClient;
+  manager: JetStreamManager;
+  partition: number;
+  /** First stream sequence to read. */
+  from: number;
+  /** Payload bytes held back at most, twice over: waiting here and on their way. At least one message always fits. */
+  maxBytes: number;
+}
+
+/** Reads one partition; `take` yields each message once. */
+export interface PartitionReader {
+  /** Messages that were in the partition when it was opened. */
+  readonly pendingAtOpen: number;
+  /** Messages of the partition that have not been taken: in JetStream and here. */
+  readonly lag: number;
+  /**
+   * The next message; undefined when `deadlineMs` (of `performance.now()`) passed or `signal` was aborted first.
+   * @throws WeirError `INGEST_READ` when messages were lost on the way or JetStream fails: open it again then.
+   */
+  take(signal: AbortSignal, deadlineMs?: number): Promise<ReadMessage | undefined>;
+  /** Puts a message back that was taken last. */
+  giveBack(message: ReadMessage): void;
+  /** Stops reading; the consumer stays for autoscalers to look at. */
+  close(): Promise<void>;
+}
+
+/** A message and how to tell JetStream that it and all before it are written. */
+export interface ReadMessage extends TelemetryMessage {
+  acknowledgeAll(): void;
+}
+
+/** A pull waits so long for messages before it is renewed. */
+const PULL_EXPIRES_MS = 30_000;
+/** Redelivery only makes the consumer's figures look worse: an owner that failed opens the partition anew. */
+const ACK_WAIT_NANOS = 3_600_000 * 1_000_000;
+const RETRY_PULL_MS = 100;
+
+/**
+ * Makes the consumer start at `from` and begins to read.
+ * @throws JetStreamApiError and others when JetStream does not answer.
+ */
+export async function openPartition(options: PartitionReaderOptions): Promise<PartitionReader> {
+  const { manager, client, partition, from } = options;
+  const name = ingestConsumer(partition);
+  await deleteConsumer(manager, name);
+  const info = await manager.consumers.add(TELEMETRY_STREAM, {
+    ...consumerConfig(partition),
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: from,
+  });
+  const consumer = await client.consumers.get(TELEMETRY_STREAM, name);
+  return new PullReader(consumer, manager, options, info.num_pending);
+}
+
+/** Makes the consumers of all partitions that have none, so that autoscalers see a lag before any copy ran. */
+export async function ensureConsumers(manager: JetStreamManager, partitions: number): Promise<void> {
+  for (let partition = 0; partition < partitions; partition++) {
+    try {
+      await manager.consumers.info(TELEMETRY_STREAM, ingestConsumer(partition));
+    } catch (error) {
+      if (!isConsumerMissing(error)) throw error;
+      await manager.consumers.add(TELEMETRY_STREAM, {
+        ...consumerConfig(partition),
+        deliver_policy: DeliverPolicy.All,
+      });
+    }
+  }
+}
+
+function consumerConfig(partition: number) {
+  return {
+    durable_name: ingestConsumer(partition),
+    description: `Ingest, partition ${partition}: what is not yet in ClickHouse`,
+    filter_subject: partitionSubject(partition),
+    ack_policy: AckPolicy.All,
+    ack_wait: ACK_WAIT_NANOS,
+    max_ack_pending: -1,
+  };
+}
+
+async function deleteConsumer(manager: JetStreamManager, name: string): Promise<void> {
+  try {
+    await manager.consumers.delete(TELEMETRY_STREAM, name);
+  } catch (error) {
+    if (!isConsumerMissing(error)) throw error;
+  }
+}
+
+function isConsumerMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+}
+
+class PullReader implements PartitionReader {
+  readonly pendingAtOpen: number;
+  readonly #consumer: Consumer;
+  readonly #manager: JetStreamManager;
+  readonly #partition: number;
+  readonly #maxBytes: number;
+  readonly #queue: ReadMessage[] = [];
+  readonly #running: Promise<void>;
+  #queuedBytes = 0;
+  #pending: number;
+  #lastSequence: number;
+  #lastDelivery = 0;
+  #failure: WeirError | undefined;
+  #isClosed = false;
+  #stopPull: () => void = () => {};
+  #wakeTaker: () => void = () => {};
+  #wakePuller: () => void = () => {};
+
+  constructor(consumer: Consumer, manager: JetStreamManager, options: PartitionReaderOptions, pending: number) {
+    this.#consumer = consumer;
+    this.#manager = manager;
+    this.#partition = options.partition;
+    this.#maxBytes = options.maxBytes;
+    this.#lastSequence = options.from - 1;
+    this.pendingAtOpen = pending;
+    this.#pending = pending;
+    this.#running = this.#pull().catch((error: unknown) => this.#fail('JetStream failed', error));
+  }
+
+  get lag(): number {
+    return this.#pending + this.#queue.length;
+  }
+
+  async take(signal: AbortSignal, deadlineMs?: number): Promise<ReadMessage | undefined> {
+    while (this.#queue.length === 0) {
+      if (this.#failure) throw this.#failure;
+      if (signal.aborted || !(await this.#arrival(signal, deadlineMs))) return undefined;
+    }
+    const message = this.#queue.shift() as ReadMessage;
+    this.#queuedBytes -= message.payload.length;
+    if (this.#queuedBytes < this.#maxBytes) this.#wakePuller();
+    return message;
+  }
+
+  giveBack(message: ReadMessage): void {
+    this.#queue.unshift(message);
+    this.#queuedBytes += message.payload.length;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopPull();
+    this.#wakePuller();
+    await this.#running;
+  }
+
+  /** One pull after the other, each for as many bytes as may wait; the server keeps to it. */
+  async #pull(): Promise<void> {
+    while (!this.#isClosed) {
+      if (this.#queuedBytes >= this.#maxBytes) {
+        await new Promise<void>((resolve) => {
+          this.#wakePuller = resolve;
+        });
+        continue;
+      }
+      try {
+        const messages = await this.#consumer.fetch({ max_bytes: this.#maxBytes, expires: PULL_EXPIRES_MS });
+        this.#stopPull = () => messages.stop();
+        if (this.#isClosed) messages.stop();
+        for await (const message of messages) this.#enqueue(message);
+      } catch (error) {
+        if (!(error instanceof JetStreamError) || this.#isClosed) throw error;
+        // the pull ended early: the next message did not fit into its rest, or the server or consumer went; the
+        // question whether the consumer is still there tells which
+        await this.#manager.consumers.info(TELEMETRY_STREAM, ingestConsumer(this.#partition));
+        if (this.#queue.length === 0) await pause(RETRY_PULL_MS);
+      }
+    }
+  }
+
+  #enqueue(raw: JsMsg): void {
+    if (this.#isClosed || this.#failure) return;
+    const { info } = raw;
+    if (info.deliverySequence !== this.#lastDelivery + 1) {
+      this.#fail(`delivery ${info.deliverySequence} came after ${this.#lastDelivery}`, undefined);
+      this.#stopPull();
+      return;
+    }
+    this.#lastDelivery = info.deliverySequence;
+    this.#pending = info.pending;
+    // delivered again because it waits here for long: it is still here
+    if (info.streamSequence <= this.#lastSequence) return;
+    this.#lastSequence = info.streamSequence;
+    const message = toMessage(raw);
+    this.#queue.push(message);
+    this.#queuedBytes += message.payload.length;
+    this.#wakeTaker();
+  }
+
+  #fail(what: string, cause: unknown): void {
+    this.#failure ??= new WeirError(
+      'INGEST_READ',
+      `Reading partition ${this.#partition} of ${TELEMETRY_STREAM} broke off: ${what}; it begins again where the written data end.`,
+      { cause, retryable: true },
+    );
+    this.#wakeTaker();
+  }
+
+  /** True when there may be something to take, false when the time is up. */
+  #arrival(signal: AbortSignal, deadlineMs: number | undefined): Promise<boolean> {
+    return new Promise((resolve) => {
+      const done = (hasNews: boolean) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+        this.#wakeTaker = () => {};
+        resolve(hasNews);
+      };
+      const stop = () => done(false);
+      const timer =
+        deadlineMs === undefined ? undefined : setTimeout(stop, Math.max(0, deadlineMs - performance.now())).unref();
+      signal.addEventListener('abort', stop, { once: true });
+      this.#wakeTaker = () => done(true);
+    });
+  }
+}
+
+function toMessage(raw: JsMsg): ReadMessage {
+  const parsed = parseTelemetrySubject(raw.subject);
+  const id = raw.headers?.get(HEADER.outbox) ?? '';
+  const sequence = Number(raw.headers?.get(HEADER.sequence));
+  return {
+    sequence: raw.info.streamSequence,
+    subject: raw.subject,
+    node: parsed?.node ?? '',
+    signal: parsed?.signal ?? '',
+    payload: raw.data,
+    contentType: raw.headers?.get(HEADER.contentType) ?? '',
+    storedAtMs: Math.floor(raw.info.timestampNanos / 1_000_000),
+    outbox: id !== '' && Number.isSafeInteger(sequence) && sequence > 0 ? { id, sequence } : undefined,
+    acknowledgeAll: () => raw.ack(),
+  };
+}
+
+function pause(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs).unref());
+}

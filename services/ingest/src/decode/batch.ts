@@ -1,0 +1,192 @@
+/**
+ * One batch: messages in, rows for every table out. A message is taken whole or not at all; one that can't be used
+ * yields a reason for its dead letter. Rows depend on the messages and their order only, so that a batch built again
+ * from the same messages is the same batch. Before it: consume/; after it: write/.
+ */
+import { walkLogs } from '@weir/contracts/otlp/logs';
+import { walkMetrics } from '@weir/contracts/otlp/metrics';
+import { OtlpError } from '@weir/contracts/otlp/wire';
+import { TABLE, type TableName } from '@weir/contracts/tables';
+import { DecodeCounts } from './decode-counts.ts';
+import { LogsDecoder } from './logs-decoder.ts';
+import { MetricsDecoder } from './metrics-decoder.ts';
+import type { ResourceCache, ResourceEntry } from './resource-cache.ts';
+import { JSON_TABLES, JsonRows, jsonTime } from './rows.ts';
+import { SampleColumns } from './sample-columns.ts';
+import { TimeWindow } from './time-window.ts';
+
+/** A telemetry message as it stands in the stream. */
+export interface TelemetryMessage {
+  /** Sequence in the stream. */
+  readonly sequence: number;
+  readonly subject: string;
+  /** From the subject: who may have sent it. */
+  readonly node: string;
+  readonly signal: string;
+  readonly payload: Uint8Array;
+  /** Empty when the sender did not say. */
+  readonly contentType: string;
+  /** Unix ms at which JetStream stored it. */
+  readonly storedAtMs: number;
+  /** Identity of the sender's outbox and the number in it; undefined when it has none. */
+  readonly outbox: { readonly id: string; readonly sequence: number } | undefined;
+}
+
+/** Why a message is a dead letter; `code` is for programs, `reason` one sentence for people. */
+export interface Fault {
+  readonly code: 'SUBJECT' | 'TOO_LARGE' | 'SIGNAL' | 'DECODE' | 'NODE_MISMATCH' | 'REFUSED';
+  readonly reason: string;
+}
+
+/** Rows of one table, ready to be sent; valid until the batch is cleared or added to. */
+export interface TablePayload {
+  readonly table: TableName;
+  readonly format: 'Native' | 'JSONEachRow';
+  readonly rows: number;
+  readonly parts: readonly Uint8Array[];
+}
+
+/** A message at most; nodes keep theirs below half a mebibyte. */
+const MAX_MESSAGE_BYTES = 4_194_304;
+/** A batch takes no further message beyond these, so that one insert stays one block of ClickHouse. */
+const MAX_SAMPLES = 500_000;
+const MAX_JSON_ROWS = 200_000;
+const MAX_JSON_CHARACTERS = 33_554_432;
+
+class NodeMismatch extends Error {}
+
+/** Collects the rows of one batch; used again after {@link Batch.clear}. */
+export class Batch {
+  readonly counts = new DecodeCounts();
+  readonly #cache: ResourceCache;
+  readonly #samples = new SampleColumns();
+  readonly #rows = new JsonRows();
+  readonly #metrics: MetricsDecoder;
+  readonly #logs: LogsDecoder;
+  readonly #reports = new Map<string, { json: string; timeMs: number }>();
+  readonly #resources = new Set<ResourceEntry>();
+  #node = '';
+
+  constructor(cache: ResourceCache) {
+    this.#cache = cache;
+    const target = { samples: this.#samples, rows: this.#rows, counts: this.counts };
+    const onResource = (bytes: Buffer) => this.#resource(bytes);
+    this.#metrics = new MetricsDecoder(target, onResource);
+    this.#logs = new LogsDecoder(target, onResource);
+  }
+
+  get samples(): number {
+    return this.#samples.rows;
+  }
+
+  /** True when no further message should be added. */
+  get isFull(): boolean {
+    return (
+      this.#samples.rows >= MAX_SAMPLES ||
+      this.#rows.rows >= MAX_JSON_ROWS ||
+      this.#rows.characters >= MAX_JSON_CHARACTERS
+    );
+  }
+
+  /** Adds a message whole, or nothing of it and says why. */
+  add(message: TelemetryMessage): Fault | undefined {
+    if (message.payload.length > MAX_MESSAGE_BYTES) {
+      const reason = `The message has ${message.payload.length} bytes; at most ${MAX_MESSAGE_BYTES} are taken.`;
+      return { code: 'TOO_LARGE', reason };
+    }
+    if (message.signal !== 'metrics' && message.signal !== 'logs') {
+      return { code: 'SIGNAL', reason: `Messages of the signal "${message.signal}" are not stored yet.` };
+    }
+    const samples = this.#samples.rows;
+    const rows = this.#rows.mark();
+    const window = new TimeWindow(message.storedAtMs);
+    this.#node = message.node;
+    this.#resources.clear();
+    try {
+      if (message.signal === 'metrics') {
+        this.#metrics.start(window);
+        walkMetrics(message.payload, this.#metrics);
+      } else {
+        this.#logs.start(window);
+        walkLogs(message.payload, this.#logs);
+      }
+    } catch (error) {
+      this.#samples.truncate(samples);
+      this.#rows.truncate(rows);
+      // series that were described in what was just taken back are described again
+      for (const resource of this.#resources) resource.series.forgetAnnouncements();
+      if (error instanceof NodeMismatch) return { code: 'NODE_MISMATCH', reason: error.message };
+      if (error instanceof OtlpError) return { code: 'DECODE', reason: error.message };
+      throw error;
+    }
+    for (const resource of this.#resources) this.#report(resource, window.newestMs);
+    return undefined;
+  }
+
+  /** The tables that have rows, in the order they are to be written. */
+  tables(): TablePayload[] {
+    const payloads: TablePayload[] = [];
+    for (const table of JSON_TABLES) {
+      const lines =
+        table === TABLE.machineReports || table === TABLE.nodeReports
+          ? this.#reportLines(table)
+          : this.#rows.lines(table);
+      if (lines.length === 0) continue;
+      payloads.push({
+        table,
+        format: 'JSONEachRow',
+        rows: lines.length,
+        parts: [Buffer.from(`${lines.join('\n')}\n`)],
+      });
+    }
+    if (this.#samples.rows > 0) {
+      payloads.push({
+        table: TABLE.metricSamples,
+        format: 'Native',
+        rows: this.#samples.rows,
+        parts: this.#samples.toNative(),
+      });
+    }
+    return payloads;
+  }
+
+  /** Empties the batch. */
+  clear(): void {
+    this.#samples.clear();
+    this.#rows.clear();
+    this.#reports.clear();
+    this.#resources.clear();
+    this.counts.clear();
+  }
+
+  #resource(bytes: Buffer): ResourceEntry {
+    const entry = this.#cache.get(bytes);
+    const { node } = entry.facts.identity;
+    if (node !== this.#node) {
+      const claim = node === '' ? 'names no node (service.instance.id)' : `is of the node "${node.slice(0, 63)}"`;
+      throw new NodeMismatch(`The message came on the subject of the node "${this.#node}" but ${claim}.`);
+    }
+    this.#resources.add(entry);
+    return entry;
+  }
+
+  /** One report per machine and node and batch: the newest, of equally new ones the last. */
+  #report(resource: ResourceEntry, timeMs: number): void {
+    const { identity, machineReport, nodeReport } = resource.facts;
+    const put = (key: string, json: string | undefined) => {
+      if (json === undefined) return;
+      const known = this.#reports.get(key);
+      if (!known || known.timeMs <= timeMs) this.#reports.set(key, { json, timeMs });
+    };
+    put(`${TABLE.machineReports}\n${identity.cluster}\n${identity.machineId}`, machineReport);
+    put(`${TABLE.nodeReports}\n${identity.cluster}\n${identity.node}`, nodeReport);
+  }
+
+  #reportLines(table: TableName): string[] {
+    const lines: string[] = [];
+    for (const [key, { json, timeMs }] of this.#reports) {
+      if (key.startsWith(`${table}\n`)) lines.push(`{"time":${jsonTime(timeMs)},${json}}`);
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The progress of one partition in the KV bucket `weir_ingest_progress`: up to where data are written, and which batch
+ * is being written. Exactly-once rests on it. Each change is a compare-and-set on the revision this owner wrote last,
+ * so an owner that was replaced (its lease ran out, it hung) can't change anything any more: that is the fence.
+ * The record needs NATS to keep what it acknowledged: with one server a power cut may lose the last two minutes
+ * (`sync_interval`), three replicas do not.
+ */
+import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
+import { WeirError } from '@weir/contracts/errors';
+import type { OutboxMarksRecord } from '../consume/outbox-marks.ts';
+
+/** A batch that is being written: all messages of the partition from `from` to `to`, stream sequences inclusive. */
+export interface Intent {
+  readonly from: number;
+  readonly to: number;
+  /** Messages in it; fewer on a repeat mean that JetStream dropped some (its bounds) before they were written. */
+  readonly messages: number;
+}
+
+/** What is stored, as JSON. */
+export interface ProgressRecord {
+  /** Last copy that took the partition, for people. */
+  readonly owner: string;
+  /** How often the partition was taken. */
+  readonly epoch: number;
+  /** When the stream was created: sequences of another stream of the same name mean nothing. */
+  readonly stream: string;
+  /** All messages up to this stream sequence are written. */
+  readonly done: number;
+  readonly intent?: Intent;
+  readonly outboxes: OutboxMarksRecord;
+}
+
+/** The progress of a partition in the hands of its owner. Not for two calls at once. */
+export interface Progress {
+  readonly record: ProgressRecord;
+  /**
+   * Writes down a batch before its first insert.
+   * @throws WeirError `INGEST_FENCED` when another copy has taken the partition; others when NATS fails.
+   */
+  plan(intent: Intent): Promise<void>;
+  /** Writes down that all up to `done` is written. @throws as {@link Progress.plan} */
+  finish(done: number, outboxes: OutboxMarksRecord): Promise<void>;
+}
+
+/**
+ * Takes the partition: from here on its former owner can't change the record.
+ * @param stream creation time of the telemetry stream; progress in another one is void.
+ * @throws WeirError `INGEST_FENCED` when another copy was faster.
+ */
+export async function takeProgress(kv: KV, partition: number, owner: string, stream: string): Promise<Progress> {
+  const key = `partition.${partition}`;
+  const entry = await kv.get(key);
+  const isThere = entry !== null && entry.operation === 'PUT';
+  const before = isThere ? entry.json<ProgressRecord>() : undefined;
+  const epoch = (before?.epoch ?? 0) + 1;
+  const outboxes = before?.outboxes ?? {};
+  const record: ProgressRecord =
+    before?.stream === stream ? { ...before, owner, epoch } : { owner, epoch, stream, done: 0, outboxes };
+  const progress = new KvProgress(kv, key, record, entry?.revision ?? 0);
+  await progress.save(record);
+  return progress;
+}
+
+class KvProgress implements Progress {
+  record: ProgressRecord;
+  readonly #kv: KV;
+  readonly #key: string;
+  #revision: number;
+
+  constructor(kv: KV, key: string, record: ProgressRecord, revision: number) {
+    this.#kv = kv;
+    this.#key = key;
+    this.record = record;
+    this.#revision = revision;
+  }
+
+  plan(intent: Intent): Promise<void> {
+    return this.save({ ...this.record, intent });
+  }
+
+  finish(done: number, outboxes: OutboxMarksRecord): Promise<void> {
+    const { intent: _written, ...rest } = this.record;
+    return this.save({ ...rest, done, outboxes });
+  }
+
+  async save(record: ProgressRecord): Promise<void> {
+    try {
+      // previousSeq 0 = the key must not exist
+      this.#revision = await this.#kv.put(this.#key, JSON.stringify(record), { previousSeq: this.#revision });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      throw new WeirError('INGEST_FENCED', `Another copy of ingest has taken ${this.#key}; leaving it to that one.`, {
+        cause: error,
+        retryable: true,
+      });
+    }
+    this.record = record;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return (
+    error instanceof JetStreamApiError &&
+    (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+      error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+  );
+}
