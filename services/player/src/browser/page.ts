@@ -1,0 +1,97 @@
+/**
+ * The page at /player/: `?stream=app/name` plays it from the server the page came from; `url` (may be repeated) names
+ * other servers. All other parameters go to the edge with the stream, a signature for instance.
+ */
+import { type AttachedPlayer, attachPlayer, type MeasuringOptions, streamOf } from './weir-player.ts';
+
+/** `/player/config.json`: where the edge wants measurements sent. */
+interface PageConfig {
+  measure: { url: string; apiKey: string; samplingRate: number } | null;
+}
+
+const CONSENT_KEY = 'weir-player-consent';
+const OWN_PARAMETERS: readonly string[] = ['stream', 'url', 'transport', 'latency', 'figures', 'measure'];
+const TRANSPORTS = ['ws-flv', 'http-flv', 'hls'] as const;
+
+declare global {
+  interface Window {
+    /** The page's player, for tests and for people with a console. */
+    weirPlayer: AttachedPlayer | undefined;
+  }
+}
+
+const query = new URLSearchParams(location.search);
+const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
+const urls = streamUrls();
+if (urls.length === 0) ask();
+else start(urls);
+
+function streamUrls(): string[] {
+  const rest = new URLSearchParams([...query].filter(([name]) => !OWN_PARAMETERS.includes(name))).toString();
+  const stream = query.get('stream');
+  const own = stream ? [new URL(`/${stream.replace(/^\/+/, '')}`, location.href).href] : [];
+  return [...query.getAll('url'), ...own].map((url) =>
+    rest === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${rest}`,
+  );
+}
+
+function start(urls: readonly string[]): void {
+  const title = titleOf(urls);
+  document.title = `${title} – Weir`;
+  byId('title').textContent = title;
+  byId('stage').hidden = false;
+  const measure = measuring(config());
+  const transport = TRANSPORTS.find((name) => name === query.get('transport')) ?? 'auto';
+  const video = document.createElement('video');
+  byId('stage').append(video);
+  const player = attachPlayer(video, {
+    url: urls,
+    transport,
+    lowLatency: query.get('latency') !== 'normal',
+    surface: { keys: 'page', figures: query.has('figures') },
+    ...(measure ? { measure } : {}),
+  });
+  window.weirPlayer = player;
+  if (measure) offerConsent(player, measure.consent !== false);
+}
+
+function titleOf(urls: readonly string[]): string {
+  const { app, stream } = streamOf(new URL(urls[0] ?? '', location.href));
+  return `${app}/${stream}`;
+}
+
+/** Was written into the page by the server, so that no request stands before the first frame. */
+function config(): PageConfig {
+  const inline = byId('config').textContent ?? '';
+  return inline.trim() === '' ? { measure: null } : (JSON.parse(inline) as PageConfig);
+}
+
+function measuring({ measure }: PageConfig): MeasuringOptions | undefined {
+  const url = query.get('measure') ?? measure?.url;
+  if (!url) return undefined;
+  const refused = localStorage.getItem(CONSENT_KEY) === 'no' || navigator.doNotTrack === '1';
+  return {
+    url: new URL(url, location.href).href,
+    apiKey: measure?.apiKey ?? '',
+    samplingRate: measure?.samplingRate ?? 1,
+    consent: !refused,
+  };
+}
+
+function offerConsent(player: AttachedPlayer, given: boolean): void {
+  const box = byId<HTMLInputElement>('consent');
+  byId('consent-row').hidden = false;
+  box.checked = given;
+  box.ariaChecked = String(given);
+  box.addEventListener('change', () => {
+    box.ariaChecked = String(box.checked);
+    localStorage.setItem(CONSENT_KEY, box.checked ? 'yes' : 'no');
+    player.setConsent(box.checked);
+  });
+}
+
+/** No stream was named: the page asks for one. */
+function ask(): void {
+  byId('ask').hidden = false;
+  byId('stream').focus();
+}

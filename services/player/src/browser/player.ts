@@ -1,0 +1,388 @@
+/**
+ * The player without its surface: one live stream in one video element, over whatever happens to network, edge, publisher
+ * and tab. Before it: options; after it: the surface and the measuring, which listen to it.
+ */
+import { Emitter } from './emitter.ts';
+import type { Playback } from './playback/flv-playback.ts';
+import { LiveClock } from './playback/live-clock.ts';
+import { LiveEdge, LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
+import { canPlayFlv } from './playback/support.ts';
+import { Viewing } from './playback/viewing.ts';
+import { candidatesOf } from './source/candidates.ts';
+import { Connector, type Outage } from './source/connector.ts';
+import type { Feed } from './source/feed.ts';
+import type {
+  PlaybackOptions,
+  PlayerEvents,
+  PlayerProblem,
+  PlayerState,
+  PlayerStats,
+  StartTimes,
+  Transport,
+} from './types.ts';
+
+const TICK_MS = 100;
+/** A frame so much later than due is shown as a stall. */
+const STALL_SHOWN_MS = 400;
+/** A connection that is open but silent for so long: the publisher is away. */
+const AWAY_MS = 3_000;
+/** A pause longer than this lets go of the connection. */
+const PAUSE_KEEPS_MS = 15_000;
+/** A media pipeline that breaks again and again is not mended by trying. */
+const BROKEN_AT_MOST = 3;
+
+/** What comes in at the moment. */
+interface Live {
+  feed: Feed;
+  playback: Playback;
+  clock: LiveClock;
+  edge: LiveEdge;
+}
+
+/** Plays from construction until `close()`. */
+export class LivePlayer {
+  readonly events = new Emitter<PlayerEvents & { swap: undefined; picture: undefined }>();
+  readonly video: HTMLVideoElement;
+  readonly #options: PlaybackOptions;
+  readonly #connector: Connector;
+  readonly #viewing: Viewing;
+  readonly #stop = new AbortController();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #attachedAt: number;
+  /** mpegts.js is large: it comes while the connection is being made. */
+  readonly #engine = import('./playback/flv-playback.ts');
+  #state: PlayerState = 'connecting';
+  #live: Live | undefined;
+  #wantsPlay: boolean;
+  #swapping = false;
+  #start: StartTimes | undefined;
+  #lost: { at: number; code: string; node: string } | undefined;
+  #reconnects = 0;
+  #brokenTimes = 0;
+  #pausedAt: number | undefined;
+  #delayMs: number | undefined;
+  #wasMuted = false;
+
+  /** @throws TypeError when a URL is none. */
+  constructor(video: HTMLVideoElement, options: PlaybackOptions) {
+    this.video = video;
+    this.#options = options;
+    this.#attachedAt = performance.now();
+    this.#wantsPlay = options.autoplay !== false;
+    this.#viewing = new Viewing(video, {
+      onFrame: (at, first) => this.#onFrame(at, first),
+      onStall: (stall) => {
+        this.#live?.edge.stalled();
+        this.events.emit('stall', stall);
+      },
+    });
+    const urls = typeof options.url === 'string' ? [options.url] : options.url;
+    const transports = transportsFor(options.transport ?? 'auto');
+    this.#connector = new Connector(candidatesOf(urls, transports, options.session, location.href), {
+      onFeed: (feed, attempts) => void this.#onFeed(feed, attempts).catch((error) => this.#onNoEngine(error)),
+      onLoss: (feed, code) => this.#onLoss(feed, code),
+      onOutage: (outage, status) => this.#onOutage(outage, status),
+    });
+    this.#listen();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    if (canPlayFlv()) this.#connector.start();
+    else this.#fail('unsupported', 'PLAYER_UNSUPPORTED', 'This browser cannot play live FLV.', undefined);
+  }
+
+  get state(): PlayerState {
+    return this.#state;
+  }
+
+  /** The browser allowed no start with sound. */
+  get wasMuted(): boolean {
+    return this.#wasMuted;
+  }
+
+  /** Plays on at the live edge; connects again when the pause was long or the last answer was final. */
+  play(): void {
+    this.#wantsPlay = true;
+    if (this.#state === 'refused' || !this.#connector.feed) this.#connector.start();
+    if (this.#live) this.jumpToLive();
+    void this.#startElement();
+  }
+
+  pause(): void {
+    this.#wantsPlay = false;
+    this.video.pause();
+  }
+
+  /** Skips what is buffered beyond the target. */
+  jumpToLive(): void {
+    const live = this.#live;
+    if (!live) return;
+    const ahead = this.#bufferMs() - live.edge.targetMs;
+    if (ahead > 0) this.video.currentTime += ahead / 1_000;
+  }
+
+  stats(): PlayerStats {
+    const live = this.#live;
+    const { decoded, dropped } = this.#viewing.frames;
+    const candidate = live?.feed.candidate ?? this.#connector.current;
+    return {
+      state: this.#state,
+      transport: candidate.transport,
+      host: candidate.url.host,
+      edge: live?.feed.tags.info,
+      delayMs: this.#delayMs,
+      bufferMs: this.#bufferMs(),
+      targetMs: live?.edge.targetMs ?? 0,
+      rate: this.video.playbackRate,
+      bitrate: live?.feed.bitrate ?? 0,
+      framesDecoded: decoded,
+      framesDropped: dropped,
+      width: this.video.videoWidth,
+      height: this.video.videoHeight,
+      stalls: this.#viewing.stalls,
+      stalledMs: this.#viewing.stalledMs,
+      reconnects: this.#reconnects,
+      watchedMs: this.#viewing.watchedMs,
+      start: this.#start,
+    };
+  }
+
+  /** Tells of a stall that is going on, as the page may not live to see its end. */
+  flush(): void {
+    this.#viewing.flush(performance.now());
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.flush();
+    this.#become('closed');
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    this.#connector.close();
+    this.#live?.playback.close();
+    this.#live = undefined;
+    this.#viewing.close();
+    this.events.clear();
+  }
+
+  #listen(): void {
+    const { signal } = this.#stop;
+    this.video.addEventListener('pause', () => this.#onPause(), { signal });
+    this.video.addEventListener('play', () => this.#onPlay(), { signal });
+    this.video.addEventListener('loadeddata', () => this.#tick(), { signal });
+    addEventListener('online', () => this.#connector.feed ?? this.#connector.start(), { signal });
+    addEventListener('offline', () => this.#tick(), { signal });
+    document.addEventListener('visibilitychange', () => this.#onVisibility(), { signal });
+  }
+
+  async #onFeed(feed: Feed, attempts: number): Promise<void> {
+    const { playFlv } = await this.#engine;
+    if (this.#connector.feed !== feed) return;
+    const now = performance.now();
+    this.#viewing.beginSource();
+    this.events.emit('swap', undefined);
+    this.#swapping = true;
+    this.#live?.playback.close();
+    const edge = new LiveEdge(this.#options.lowLatency === false ? RELAXED : LOW_LATENCY, now);
+    const playback = playFlv(this.video, feed, ({ kind, message }) => this.#onBroken(kind, message));
+    this.#live = { feed, playback, clock: clockOf(feed), edge };
+    if (this.#lost) {
+      const { at, code, node } = this.#lost;
+      const toNode = feed.tags.info?.node ?? '';
+      this.#reconnects += 1;
+      this.events.emit('reconnect', { awayMs: (feed.firstByteAt ?? now) - at, attempts, code, fromNode: node, toNode });
+      this.#lost = undefined;
+    }
+    if (this.#wantsPlay) void this.#startElement();
+  }
+
+  #onLoss(feed: Feed, code: string): void {
+    this.#lost ??= { at: performance.now(), code, node: feed.tags.info?.node ?? '' };
+    this.#viewing.cause = code === 'silent' ? 'away' : 'reconnect';
+  }
+
+  #onOutage(outage: Outage, status: number | undefined): void {
+    const seen = this.#start !== undefined;
+    if (outage === 'refused')
+      this.#fail('refused', 'PLAYER_REFUSED', 'The server does not let this viewer in.', status);
+    else if (outage === 'not-found') {
+      this.#viewing.cause = 'away';
+      this.#trouble(seen ? 'away' : 'not-found', 'PLAYER_NOT_FOUND', 'There is no such stream at the moment.', status);
+    } else if (outage === 'full') this.#trouble('full', 'PLAYER_FULL', 'The server takes no more viewers.', status);
+    else if (!navigator.onLine) this.#trouble('offline', 'PLAYER_OFFLINE', 'This device has no network.', status);
+    else this.#trouble('reconnecting', 'PLAYER_UNREACHABLE', 'No server answers.', status);
+  }
+
+  #onBroken(kind: 'unsupported' | 'broken', message: string): void {
+    this.#brokenTimes += 1;
+    if (kind === 'unsupported' || this.#brokenTimes > BROKEN_AT_MOST) {
+      this.#fail('unsupported', kind === 'unsupported' ? 'PLAYER_CODEC' : 'PLAYER_MEDIA', message, undefined);
+      return;
+    }
+    this.#problem({ code: 'PLAYER_MEDIA', message, status: undefined });
+    const feed = this.#live?.feed;
+    if (feed) this.#onLoss(feed, 'media');
+    this.#connector.stop();
+    this.#connector.start();
+  }
+
+  /** The rest of the player could not be fetched or cannot run here. */
+  #onNoEngine(error: unknown): void {
+    this.#fail('unsupported', 'PLAYER_ENGINE', error instanceof Error ? error.message : String(error), undefined);
+  }
+
+  #onFrame(at: number, first: boolean): void {
+    if (!first) return;
+    this.#swapping = false;
+    this.events.emit('picture', undefined);
+    const feed = this.#live?.feed;
+    if (this.#start || !feed) return;
+    // Page to picture: from the navigation when the player was there from the start, else from the call.
+    const origin = this.#attachedAt < 5_000 ? 0 : this.#attachedAt;
+    const answeredAt = feed.answeredAt ?? feed.dialledAt;
+    const firstByteAt = feed.firstByteAt ?? answeredAt;
+    this.#start = {
+      scriptMs: feed.dialledAt - origin,
+      connectMs: answeredAt - feed.dialledAt,
+      firstByteMs: firstByteAt - answeredAt,
+      firstFrameMs: at - firstByteAt,
+      totalMs: at - origin,
+    };
+    this.#become('playing');
+    this.events.emit('started', this.#start);
+  }
+
+  #onPause(): void {
+    // Taking the source away pauses the element as well; only a viewer's pause counts.
+    if (this.#swapping || this.#state === 'closed') return;
+    this.#wantsPlay = false;
+    this.#pausedAt = performance.now();
+    this.#viewing.flush(performance.now());
+    this.#become('paused');
+  }
+
+  #onPlay(): void {
+    this.#pausedAt = undefined;
+    this.#viewing.reset();
+    if (this.#wantsPlay) return;
+    this.play();
+  }
+
+  #onVisibility(): void {
+    this.#viewing.reset();
+    if (document.hidden || !this.#wantsPlay) return;
+    if (!this.#connector.feed) this.#connector.start();
+    this.jumpToLive();
+    void this.#startElement();
+  }
+
+  async #startElement(): Promise<void> {
+    try {
+      await this.video.play();
+    } catch (error) {
+      const blocked = error instanceof DOMException && error.name === 'NotAllowedError';
+      if (!blocked || this.#state === 'closed') return;
+      if (this.video.muted) {
+        this.#wantsPlay = false;
+        this.#become('paused');
+        return;
+      }
+      this.video.muted = true;
+      this.#wasMuted = true;
+      this.events.emit('muted', undefined);
+      await this.#startElement();
+    }
+  }
+
+  #tick(): void {
+    if (this.#state === 'closed') return;
+    const now = performance.now();
+    const bufferMs = this.#bufferMs();
+    this.#viewing.tick(now, bufferMs);
+    this.#connector.checkSilence();
+    if (this.#pausedAt !== undefined && now - this.#pausedAt > PAUSE_KEEPS_MS) this.#letGo();
+    const live = this.#live;
+    if (live && !this.#swapping && !this.video.paused) this.#chase(live, now, bufferMs);
+    this.#judge(now);
+  }
+
+  #chase(live: Live, now: number, bufferMs: number): void {
+    const { feed } = live;
+    const newest = feed.tags.newestTimestampMs;
+    if (newest !== undefined) this.#delayMs = bufferMs + live.clock.lagMs(newest, now);
+    if (feed.hasEnded) return;
+    const { rate, jumpMs } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
+    if (jumpMs > 0) this.video.currentTime += jumpMs / 1_000;
+    if (rate !== this.video.playbackRate) {
+      this.video.playbackRate = rate;
+      this.events.emit('rate', { rate, delayMs: this.#delayMs ?? bufferMs });
+    }
+  }
+
+  /** What the viewer is to be told, out of frames, feed and network. */
+  #judge(now: number): void {
+    const state = this.#state;
+    if (state === 'paused' || state === 'refused' || state === 'unsupported') return;
+    if (!this.#start) return;
+    const late = this.#viewing.lateMs(now) > STALL_SHOWN_MS;
+    if (!late) {
+      if (this.#connector.feed && !this.#swapping) this.#become('playing');
+      return;
+    }
+    const feed = this.#connector.feed;
+    if (!navigator.onLine && (!feed || feed.silentMs > STALL_SHOWN_MS)) this.#become('offline');
+    else if (!feed) {
+      if (state === 'playing' || state === 'stalled') this.#become('reconnecting');
+    } else if (feed.silentMs > AWAY_MS) {
+      this.#viewing.cause = 'away';
+      this.#become('away');
+    } else if (state !== 'away') this.#become('stalled');
+  }
+
+  /** A long pause: nothing is fetched that nobody sees. */
+  #letGo(): void {
+    if (!this.#connector.feed) return;
+    this.#connector.stop();
+  }
+
+  #trouble(state: PlayerState, code: string, message: string, status: number | undefined): void {
+    if (this.#state === 'paused' || this.#state === 'closed') return;
+    if (this.#state !== state) this.#problem({ code, message, status });
+    this.#become(state);
+  }
+
+  #fail(state: PlayerState, code: string, message: string, status: number | undefined): void {
+    this.#connector.stop();
+    this.#become(state);
+    this.#problem({ code, message, status });
+  }
+
+  #problem(problem: PlayerProblem): void {
+    this.events.emit('problem', problem);
+  }
+
+  #become(state: PlayerState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.events.emit('state', state);
+  }
+
+  #bufferMs(): number {
+    const { buffered, currentTime } = this.video;
+    return buffered.length === 0 ? 0 : Math.max(0, (buffered.end(buffered.length - 1) - currentTime) * 1_000);
+  }
+}
+
+/** The edge's clock as seen over this connection. */
+function clockOf(feed: Feed): LiveClock {
+  const clock = new LiveClock();
+  const { info } = feed.tags;
+  if (info && info.timestampMs >= 0 && feed.firstByteAt !== undefined) {
+    // Connecting takes two ways there and two back; waiting for a relay is none of them.
+    const answerMs = (feed.answeredAt ?? feed.firstByteAt) - feed.dialledAt;
+    clock.anchor(info.timestampMs, feed.firstByteAt, Math.min(answerMs / 4, 100));
+  }
+  return clock;
+}
+
+function transportsFor(wanted: Transport | 'auto'): readonly Transport[] {
+  return wanted === 'auto' ? ['ws-flv', 'http-flv'] : [wanted];
+}

@@ -1,0 +1,169 @@
+/**
+ * Keeps a stream connected: dials the candidates in turn, waits between rounds, dials again after a loss, and says in one
+ * word why there is nothing at the moment. Before it: the candidates; after it: the player, which takes each feed.
+ */
+import { type Candidate, Rotation } from './candidates.ts';
+import { Feed, type FeedEnd } from './feed.ts';
+
+/** Why there is no media: of a whole round of attempts, the answer that tells the viewer most. */
+export type Outage = 'refused' | 'not-found' | 'full' | 'unreachable';
+
+/** What the connector tells. */
+export interface ConnectorEvents {
+  /** A feed has its first byte; the one before it, if any, may go now. */
+  onFeed(feed: Feed, attempts: number): void;
+  /** The feed in use ended; another is being dialled. */
+  onLoss(feed: Feed, code: string): void;
+  /** A round failed everywhere. After `refused` nothing more is tried. */
+  onOutage(outage: Outage, status: number | undefined): void;
+}
+
+const ANSWER_TIMEOUT_MS = 6_000;
+/** With somewhere else to go, one dead address must not cost the viewer much. */
+const ANSWER_TIMEOUT_WITH_OTHERS_MS = 2_500;
+/** A feed that lives so long was a success; one that ends sooner counts as a failed attempt. */
+const SETTLED_MS = 3_000;
+/** No byte for so long on an open connection: the edge may be gone without a word. */
+const SILENCE_MS = 6_000;
+
+/** Dials from {@link Connector.start} until {@link Connector.close}. */
+export class Connector {
+  readonly #rotation: Rotation;
+  readonly #events: ConnectorEvents;
+  readonly #answerTimeoutMs: number;
+  #feed: Feed | undefined;
+  #dialling: Feed | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #settle: ReturnType<typeof setTimeout> | undefined;
+  #ends: { end: FeedEnd; status: number | undefined }[] = [];
+  #attempts = 0;
+  #silenceMs = SILENCE_MS;
+  #closed = false;
+
+  /** @param hosts number of different hosts among the candidates. */
+  constructor(candidates: readonly Candidate[], events: ConnectorEvents) {
+    this.#rotation = new Rotation(candidates);
+    this.#events = events;
+    const hosts = new Set(candidates.map(({ url }) => url.host)).size;
+    this.#answerTimeoutMs = hosts > 1 ? ANSWER_TIMEOUT_WITH_OTHERS_MS : ANSWER_TIMEOUT_MS;
+  }
+
+  /** The feed in use. */
+  get feed(): Feed | undefined {
+    return this.#feed;
+  }
+
+  get current(): Candidate {
+    return this.#rotation.current;
+  }
+
+  /** Dials at once, whatever was being waited for: the network is back, the tab woke up, the viewer asked. */
+  start(): void {
+    if (this.#closed || this.#dialling) return;
+    clearTimeout(this.#retry);
+    this.#ends = [];
+    this.#dial();
+  }
+
+  /** Lets go of the connection until {@link start}. */
+  stop(): void {
+    clearTimeout(this.#retry);
+    clearTimeout(this.#settle);
+    this.#dialling?.close();
+    this.#feed?.close();
+    this.#dialling = undefined;
+    this.#feed = undefined;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.stop();
+  }
+
+  /** To be called now and then: an edge that vanished without a word shows only by its silence. */
+  checkSilence(): void {
+    const feed = this.#feed;
+    if (!feed || this.#dialling || this.#retryPending) return;
+    if (feed.silentMs < this.#silenceMs) {
+      if (feed.silentMs < 1_000) this.#silenceMs = SILENCE_MS;
+      return;
+    }
+    // A publisher that is away keeps the connection open as well: ask elsewhere ever more seldom.
+    this.#silenceMs = Math.min(60_000, this.#silenceMs * 2);
+    this.#events.onLoss(feed, 'silent');
+    this.#dial();
+  }
+
+  get #retryPending(): boolean {
+    return this.#retry !== undefined;
+  }
+
+  #dial(): void {
+    this.#retry = undefined;
+    this.#attempts += 1;
+    this.#dialling = new Feed(this.#rotation.current, this.#answerTimeoutMs, {
+      onFirstByte: (feed) => this.#takes(feed),
+      onEnd: (feed, end, status) => this.#ended(feed, end, status),
+    });
+  }
+
+  #takes(feed: Feed): void {
+    const old = this.#feed;
+    const attempts = this.#attempts;
+    this.#dialling = undefined;
+    this.#feed = feed;
+    this.#attempts = 0;
+    this.#ends = [];
+    old?.close();
+    clearTimeout(this.#settle);
+    this.#settle = setTimeout(() => this.#rotation.succeeded(), SETTLED_MS);
+    this.#events.onFeed(feed, attempts);
+  }
+
+  #ended(feed: Feed, end: FeedEnd, status: number | undefined): void {
+    if (feed === this.#dialling) {
+      this.#dialling = undefined;
+      this.#failed(end, status);
+    } else if (feed === this.#feed) {
+      this.#feed = undefined;
+      clearTimeout(this.#settle);
+      const settled = feed.firstByteAt !== undefined && performance.now() - feed.firstByteAt >= SETTLED_MS;
+      if (!this.#dialling) this.#again(settled ? 0 : this.#rotation.failed());
+      this.#events.onLoss(feed, end);
+    }
+  }
+
+  #failed(end: FeedEnd, status: number | undefined): void {
+    this.#ends.push({ end, status });
+    const wholeRound = this.#rotation.left === 1;
+    const waitMs = this.#rotation.failed();
+    if (wholeRound) {
+      const { outage, status: told } = outageOf(this.#ends);
+      this.#ends = [];
+      if (outage !== 'refused') this.#again(waitMs);
+      this.#events.onOutage(outage, told);
+    } else this.#again(waitMs);
+  }
+
+  #again(waitMs: number): void {
+    clearTimeout(this.#retry);
+    if (!this.#closed) this.#retry = setTimeout(() => this.#dial(), waitMs);
+  }
+}
+
+const TELLING: readonly [FeedEnd, Outage][] = [
+  ['refused', 'refused'],
+  ['full', 'full'],
+  ['not-found', 'not-found'],
+];
+
+function outageOf(ends: readonly { end: FeedEnd; status: number | undefined }[]): {
+  outage: Outage;
+  status: number | undefined;
+} {
+  for (const [end, outage] of TELLING) {
+    const found = ends.find((one) => one.end === end);
+    if (found) return { outage, status: found.status };
+  }
+  return { outage: 'unreachable', status: ends.find(({ status }) => status !== undefined)?.status };
+}
