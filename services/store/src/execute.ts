@@ -29,6 +29,9 @@ export interface Execution {
   signal: AbortSignal;
 }
 
+/** Fewer rows than this are parsed by one thread: starting several takes longer (8 ms against 2 ms for 100 rows). */
+const PARALLEL_PARSING_BYTES = 1_048_576;
+
 type Select = Extract<Statement, { kind: 'select' }>;
 type Insert = Extract<Statement, { kind: 'insert' }>;
 
@@ -76,7 +79,7 @@ async function select(execution: Execution, statement: Select, bytes: Buffer): P
         const result = await stream(turn, pipe, sql, deliver, signal).catch((error: unknown) => {
           throw fromEngine(error, output);
         });
-        await answer.succeed(readSummary(result));
+        await answer.succeed(resultSummary(result));
       }),
     )
     .catch(asQueryException);
@@ -131,19 +134,19 @@ async function insert(execution: Execution, statement: Insert, bytes: Buffer): P
   answer.begin(undefined, true);
   const path = engine.spoolPath();
   try {
-    await spool(path, bytes.subarray(statement.dataAt), body.rest);
+    const sizeBytes = await spool(path, bytes.subarray(statement.dataAt), body.rest);
+    const setup = setupOf(execution);
+    if (sizeBytes < PARALLEL_PARSING_BYTES) {
+      setup.settings = new Map([['input_format_parallel_parsing', '0'], ...setup.settings]);
+    }
     const input = `FROM INFILE '${path}' COMPRESSION 'none'`;
     const settings = bytes.toString('utf8', statement.settingsAt, statement.settingsEnd);
     const sql = `${bytes.toString('utf8', 0, statement.inputAt)}\n${input}\n${settings}\nFORMAT ${statement.format}`;
     const result = await engine
-      .take('writes', setupOf(execution), signal, (turn) => turn.session.run(sql))
+      .take('writes', setup, signal, (turn) => turn.session.run(sql))
       .catch((error: unknown) => Promise.reject(fromEngine(error, input)));
-    await answer.succeed({
-      readRows: result.rowsRead,
-      readBytes: result.bytesRead,
-      writtenRows: result.rowsRead,
-      writtenBytes: result.bytesRead,
-    });
+    const { rows, rowBytes } = result;
+    await answer.succeed({ read_rows: rows, read_bytes: rowBytes, written_rows: rows, written_bytes: rowBytes });
   } finally {
     await rm(path, { force: true });
   }
@@ -160,7 +163,7 @@ async function other(execution: Execution, sql: string, format: string | undefin
   const named = format ?? request.defaultFormat;
   answer.begin(bytes.length === 0 ? undefined : named, true);
   await deliverer(execution, named)(Readable.from([bytes]));
-  await answer.succeed(readSummary(result));
+  await answer.succeed(resultSummary(result));
 }
 
 function setupOf({ request, limits }: Execution): Omit<SessionSetup, 'marker'> {
@@ -168,8 +171,8 @@ function setupOf({ request, limits }: Execution): Omit<SessionSetup, 'marker'> {
   return { database: request.database, settings, parameters: request.parameters, readonly: request.readonly };
 }
 
-function readSummary(result: RunResult): Summary {
-  return { readRows: result.rowsRead, readBytes: result.bytesRead, writtenRows: 0, writtenBytes: 0 };
+function resultSummary(result: RunResult): Summary {
+  return { result_rows: result.rows, result_bytes: result.rowBytes };
 }
 
 function asQueryException(error: unknown): never {

@@ -17,12 +17,14 @@ export interface SessionSetup {
   marker: string;
 }
 
-/** What a statement did. */
+/** What a statement did, as far as the engine tells. */
 export interface RunResult {
   /** Output of a statement without `INTO OUTFILE`. The bytes are the caller's. */
   bytes: Uint8Array;
-  rowsRead: number;
-  bytesRead: number;
+  /** Rows of the result, or rows an INSERT … FROM INFILE wrote. */
+  rows: number;
+  /** Their bytes in the engine's memory. */
+  rowBytes: number;
 }
 
 /** A session of one request; not for use by two at once. */
@@ -50,7 +52,8 @@ export async function openSession(path: string, setup: SessionSetup): Promise<En
   return {
     async run(sql, format = 'TabSeparated') {
       const result: ChdbResult = await session.queryAsync(sql, { format });
-      return { bytes: result.bytes(), rowsRead: result.rowsRead, bytesRead: result.bytesRead };
+      // The binding calls them rowsRead and bytesRead; what was read from storage it does not tell.
+      return { bytes: result.bytes(), rows: result.rowsRead, rowBytes: result.bytesRead };
     },
     close: () => session.close(),
   };

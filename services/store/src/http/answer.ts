@@ -23,12 +23,15 @@ const SEND_TIMEOUT_MS = 300_000;
 
 const EXPOSED = ['Query-Id', 'Summary', 'Server-Display-Name', 'Format', 'Timezone', 'Exception-Code', 'Exception-Tag'];
 
-/** Figures for `X-ClickHouse-Summary`. */
+/** Figures for `X-ClickHouse-Summary`; what the engine does not tell is left out, not made up. */
 export interface Summary {
-  readRows: number;
-  readBytes: number;
-  writtenRows: number;
-  writtenBytes: number;
+  read_rows?: number;
+  read_bytes?: number;
+  written_rows?: number;
+  written_bytes?: number;
+  result_rows?: number;
+  /** In the engine's memory, not as written. */
+  result_bytes?: number;
 }
 
 /** What an answer needs to know of its request. */
@@ -51,16 +54,18 @@ export class Answer {
   readonly #options: AnswerOptions;
   readonly #tag = randomBytes(16).toString('hex').slice(0, 16);
   readonly #startedAt = process.hrtime.bigint();
+  /** Aborts when the connection is gone: nothing drains any more. */
+  readonly #closed = new AbortController();
   #format: string | undefined;
   #holdBytes = HOLD_BYTES;
   #held: Buffer[] | undefined = [];
   #heldBytes = 0;
-  #resultBytes = 0;
   #encoder: ReturnType<(typeof ENCODERS)[Encoding]> | undefined;
 
   constructor(response: ServerResponse, options: AnswerOptions) {
     this.#response = response;
     this.#options = options;
+    response.once('close', () => this.#closed.abort());
   }
 
   /** Says what the body will be; before the first write. */
@@ -74,7 +79,6 @@ export class Answer {
    * @throws when the client is gone or took nothing for {@link SEND_TIMEOUT_MS}.
    */
   async write(chunk: Buffer): Promise<void> {
-    this.#resultBytes += chunk.length;
     if (!this.#held) return await this.#send(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
@@ -141,7 +145,12 @@ export class Answer {
   async #send(chunk: Buffer): Promise<void> {
     const target = this.#encoder ?? this.#response;
     if (target.write(chunk)) return;
-    await once(target, 'drain', { signal: AbortSignal.timeout(SEND_TIMEOUT_MS) });
+    const timer = setTimeout(() => this.#response.destroy(), SEND_TIMEOUT_MS).unref();
+    try {
+      await once(target, 'drain', { signal: this.#closed.signal });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #headers(): OutgoingHttpHeaders {
@@ -158,15 +167,7 @@ export class Answer {
   }
 
   #summary(summary: Summary): string {
-    return JSON.stringify({
-      read_rows: String(summary.readRows),
-      read_bytes: String(summary.readBytes),
-      written_rows: String(summary.writtenRows),
-      written_bytes: String(summary.writtenBytes),
-      total_rows_to_read: '0',
-      result_rows: '0',
-      result_bytes: String(this.#resultBytes),
-      elapsed_ns: String(process.hrtime.bigint() - this.#startedAt),
-    });
+    const figures = { ...summary, elapsed_ns: process.hrtime.bigint() - this.#startedAt };
+    return JSON.stringify(Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, String(value)])));
   }
 }

@@ -4,6 +4,7 @@
  * inserts nothing.
  */
 import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -46,13 +47,19 @@ export async function readBody(message: IncomingMessage): Promise<RequestBody> {
   return { head: Buffer.concat(head), rest: { [Symbol.asyncIterator]: () => chunks } };
 }
 
-/** Writes `first` and then `rest` to a new file at `path`. The file is there also when this throws. */
-export async function spool(path: string, first: Buffer, rest: AsyncIterable<Buffer> | undefined): Promise<void> {
+/** Writes `first` and then `rest` to a new file at `path`; resolves with its size. The file is there also when this throws. */
+export async function spool(path: string, first: Buffer, rest: AsyncIterable<Buffer> | undefined): Promise<number> {
+  if (!rest) {
+    await writeFile(path, first, { flag: 'wx', mode: 0o600 });
+    return first.length;
+  }
   const all = async function* (): AsyncGenerator<Buffer> {
     yield first;
-    if (rest) yield* rest;
+    yield* rest;
   };
-  await pipeline(Readable.from(all(), { objectMode: false }), createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
+  await pipeline(Readable.from(all(), { objectMode: false }), file);
+  return file.bytesWritten;
 }
 
 async function* decoded(message: IncomingMessage): AsyncGenerator<Buffer> {
