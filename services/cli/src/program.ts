@@ -11,7 +11,6 @@ import { addConfigOptions, configReader, splitOptions } from './config/options.t
 interface Entry {
   name: string;
   summary: string;
-  hidden?: boolean;
   load(): Promise<CliCommand>;
 }
 
@@ -57,12 +56,6 @@ const COMMANDS: readonly Entry[] = [
     summary: 'from one topology file to everything each machine needs',
     load: async () => (await import('./commands/infra.ts')).infra,
   },
-  {
-    name: 'demo',
-    summary: 'demo publisher and viewers',
-    hidden: true,
-    load: async () => (await import('./commands/demo.ts')).demo,
-  },
 ];
 
 const USAGE_STATUS = 2;
@@ -86,7 +79,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const named = argv[0] === 'help' ? argv[1] : argv[0];
   try {
     for (const entry of COMMANDS) {
-      const command = program.command(entry.name, { hidden: entry.hidden ?? false }).summary(entry.summary);
+      const command = program.command(entry.name).summary(entry.summary);
       prepare(command);
       if (entry.name !== named) continue;
       const cli = await entry.load();

@@ -1,6 +1,7 @@
 /** `weir edge`: one node, edge or origin, in this process. */
 import { Option } from 'commander';
 import type { CliCommand } from '../cli-command.ts';
+import { PARTS } from '../service/parts.ts';
 import { runService } from '../service/run-service.ts';
 
 export const edge: CliCommand = {
@@ -34,16 +35,11 @@ export const edge: CliCommand = {
   },
   async run({ config: read, options }) {
     const config = read({}, typeof options.role === 'string' ? { 'node-role': options.role } : {});
-    const { startNode } = await import('@weir/edge/main');
     return runService({
       part: config.node.name || config.node.role,
       logLevel: config.log.level,
       json: options.json === true,
-      start: async (logger) => {
-        const node = await startNode({ config, logger });
-        const { rtmp, relay, http } = node.addresses;
-        return { urls: { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}` }, close: () => node.close() };
-      },
+      start: (logger) => PARTS.edge(config, logger),
     });
   },
 };

@@ -1,6 +1,7 @@
 /** `weir ingest`: one copy of the ingest service in this process. */
 import { Option } from 'commander';
 import type { CliCommand } from '../cli-command.ts';
+import { PARTS } from '../service/parts.ts';
 import { runService } from '../service/run-service.ts';
 
 export const ingest: CliCommand = {
@@ -24,15 +25,11 @@ export const ingest: CliCommand = {
   },
   async run({ config: read, options }) {
     const config = read({}, typeof options.role === 'string' ? { 'ingest-role': options.role } : {});
-    const { startIngest } = await import('@weir/ingest/main');
     return runService({
       part: config.ingest.name || 'ingest',
       logLevel: config.log.level,
       json: options.json === true,
-      start: async (logger) => {
-        const running = await startIngest({ config, logger });
-        return { urls: { ingest: running.url }, close: () => running.close() };
-      },
+      start: (logger) => PARTS.ingest(config, logger),
     });
   },
 };

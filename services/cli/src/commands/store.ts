@@ -1,6 +1,6 @@
 /** `weir store`: the embedded ClickHouse behind its HTTP interface, in this process. */
-import { ConfigError } from '@weir/contracts/errors';
 import type { CliCommand } from '../cli-command.ts';
+import { PARTS } from '../service/parts.ts';
 import { runService } from '../service/run-service.ts';
 
 export const store: CliCommand = {
@@ -20,27 +20,11 @@ export const store: CliCommand = {
   },
   async run({ config: read, options }) {
     const config = read();
-    const { user, password, readUser, readPassword } = config.clickhouse;
-    if (password === '' || readPassword === '') {
-      const missing = password === '' ? 'password' : 'readPassword';
-      throw new ConfigError(
-        'STORE_NO_PASSWORD',
-        `The store needs clickhouse.${missing}: set it in the file, in the environment or as a flag.`,
-      );
-    }
-    const { startStore } = await import('@weir/store/main');
     return runService({
       part: 'store',
       logLevel: config.log.level,
       json: options.json === true,
-      start: async (logger) => {
-        const running = await startStore({
-          config: config.store,
-          users: { writer: { name: user, password }, reader: { name: readUser, password: readPassword } },
-          logger,
-        });
-        return { urls: { ClickHouse: running.url }, close: () => running.close() };
-      },
+      start: (logger) => PARTS.store(config, logger),
     });
   },
 };

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { loadConfig } from '@weir/contracts/config/load';
-import type { Config, PartialConfig } from '@weir/contracts/config/schema';
+import type { Config } from '@weir/contracts/config/schema';
 import type { DataDir } from './data-dir.ts';
 import type { Listener, PortFinder } from './ports.ts';
 
@@ -13,7 +13,7 @@ export interface NodePlan {
   name: string;
   role: 'edge' | 'origin';
   ports: { rtmp: number; relay: number; http: number };
-  config: PartialConfig;
+  config: Config;
 }
 
 /** The nats-server to be. */
@@ -31,11 +31,10 @@ export interface Plan {
   /** Undefined when the configuration names NATS servers of its own. */
   nats: NatsPlan | undefined;
   /** Undefined when the configuration names a ClickHouse of its own. */
-  store: PartialConfig | undefined;
-  ingest: PartialConfig;
+  store: Config | undefined;
+  /** What parts and clients that are no node are told. */
+  everyone: Config;
   nodes: readonly NodePlan[];
-  /** How clients of the system are configured: NATS and ClickHouse with their passwords. */
-  client: Pick<Config, 'nats' | 'clickhouse'>;
   /** All ports that must be free. */
   listeners: readonly Listener[];
 }
@@ -58,73 +57,79 @@ export const PORT_STEP = 10;
 export const ORIGIN_PORT_OFFSET = 1_000;
 /** nats-server's own HTTP port. */
 export const NATS_MONITOR_PORT = 8_222;
+/** An origin serves relays only and takes more of them (L5). */
+const ORIGIN_CONNECTIONS = 10_000;
 const LOOPBACK = '127.0.0.1';
 
 /** Decides names, ports and configurations. */
 export async function makePlan(options: PlanOptions): Promise<Plan> {
   const { base, data } = options;
+  const defaults = loadConfig();
   const listeners: Listener[] = [];
   const settle: Settle = async (purpose, flag, host, wanted) => {
     const port = options.autoPorts || wanted === 0 ? await options.finder.next(host) : wanted;
     listeners.push({ purpose, flag, host, port });
     return port;
   };
-  const { nats, natsConfig } = await planNats(base, data, settle);
-  const { store, clickhouse } = await planStore(base, data, settle);
-  const client = { nats: natsConfig, clickhouse };
+  const isOwnNats = base.nats.servers.join() === defaults.nats.servers.join();
+  const isOwnStore = base.clickhouse.url === defaults.clickhouse.url;
+  const nats = isOwnNats ? await planNats(base, data, settle) : undefined;
+  const storePort = isOwnStore ? await settle('store', '--store-port', base.store.host, base.store.port) : undefined;
   const ingestPort = await settle('ingest service', '--ingest-port', base.ingest.host, base.ingest.port);
-  const ingest = {
-    ...shared(base, data),
-    ...client,
+  /** What every part is told. The machine's folder lies with the data: nothing outside is written. */
+  const everyone: Config = {
+    ...base,
+    machine: {
+      ...base.machine,
+      stateDir: chosen(base.machine.stateDir, defaults.machine.stateDir, join(data.path, 'machine')),
+    },
+    nats: nats
+      ? { ...base.nats, servers: [`nats://${nats.host}:${nats.port}`], user: nats.user, password: nats.password }
+      : base.nats,
+    clickhouse: storePort === undefined ? base.clickhouse : ownClickhouse(base, data, storePort),
     ingest: { ...base.ingest, port: ingestPort, name: base.ingest.name || 'ingest-1' },
   };
-  const nodes = await planNodes(options, client, settle);
-  return { nats, store, ingest, nodes, client, listeners };
+  const store = { ...base.store, port: storePort ?? 0, dataDir: join(data.path, 'store') };
+  return {
+    nats,
+    store: isOwnStore ? { ...everyone, store } : undefined,
+    everyone,
+    nodes: await planNodes(options, everyone, defaults, settle),
+    listeners,
+  };
 }
 
 type Settle = (purpose: string, flag: string, host: string, wanted: number) => Promise<number>;
 
-/** A nats-server of our own, unless the configuration points elsewhere than its default does. */
-async function planNats(
-  base: Readonly<Config>,
-  data: DataDir,
-  settle: Settle,
-): Promise<{ nats: NatsPlan | undefined; natsConfig: Config['nats'] }> {
-  if (base.nats.servers.join() !== loadConfig().nats.servers.join()) return { nats: undefined, natsConfig: base.nats };
+/** What was configured, or `ours` where that is only the default. */
+function chosen<T>(configured: T, fallback: T, ours: T): T {
+  return configured === fallback ? ours : configured;
+}
+
+async function planNats(base: Readonly<Config>, data: DataDir, settle: Settle): Promise<NatsPlan> {
   const wanted = Number(new URL(base.nats.servers[0] as string).port);
-  const nats: NatsPlan = {
+  return {
     host: LOOPBACK,
     port: await settle('NATS server', '--ports auto', LOOPBACK, wanted),
     monitorPort: await settle('NATS server’s health check', '--ports auto', LOOPBACK, NATS_MONITOR_PORT),
     user: 'weir',
     password: data.secrets.natsPassword,
   };
-  const servers = [`nats://${nats.host}:${nats.port}`];
-  return { nats, natsConfig: { ...base.nats, servers, user: nats.user, password: nats.password } };
 }
 
-/** A store of our own, unless the configuration points elsewhere than its default does. */
-async function planStore(
-  base: Readonly<Config>,
-  data: DataDir,
-  settle: Settle,
-): Promise<{ store: PartialConfig | undefined; clickhouse: Config['clickhouse'] }> {
-  if (base.clickhouse.url !== loadConfig().clickhouse.url) return { store: undefined, clickhouse: base.clickhouse };
-  const { host } = base.store;
-  const port = await settle('store', '--store-port', host, base.store.port);
-  const clickhouse = {
+function ownClickhouse(base: Readonly<Config>, data: DataDir, port: number): Config['clickhouse'] {
+  return {
     ...base.clickhouse,
-    url: `http://${reachable(host)}:${port}`,
+    url: `http://${reachable(base.store.host)}:${port}`,
     password: base.clickhouse.password || data.secrets.writerPassword,
     readPassword: base.clickhouse.readPassword || data.secrets.readerPassword,
   };
-  const store = { ...base.store, port, dataDir: join(data.path, 'store') };
-  return { store: { ...shared(base, data), clickhouse, store }, clickhouse };
 }
 
 async function planNodes(
   options: PlanOptions,
-  client: Pick<Config, 'nats' | 'clickhouse'>,
+  everyone: Config,
+  defaults: Readonly<Config>,
   settle: Settle,
 ): Promise<NodePlan[]> {
   const { base, data } = options;
@@ -145,37 +150,28 @@ async function planNodes(
       members.push({ name, role, ports });
     }
   }
-  const origins = members
+  const ours = members
     .filter(({ role }) => role === 'origin')
     .map(({ name, ports }) => `${name}=${base.node.advertise}:${ports.relay}`);
   const keys = base.relay.keys.length > 0 ? base.relay.keys : [data.secrets.relayKey];
+  const origins = base.relay.origins.length > 0 ? base.relay.origins : ours;
   return members.map((member) => ({
     ...member,
     config: {
-      ...shared(base, data),
-      nats: client.nats,
-      telemetry: base.telemetry,
-      stream: base.stream,
-      limits: base.limits,
+      ...everyone,
       node: { ...base.node, name: member.name, role: member.role, dataDir: join(data.path, 'nodes', member.name) },
       rtmp: { ...base.rtmp, port: member.ports.rtmp },
       http: { ...base.http, port: member.ports.http },
-      relay: {
-        ...base.relay,
-        port: member.ports.relay,
-        keys,
-        origins: base.relay.origins.length > 0 ? base.relay.origins : origins,
+      relay: { ...base.relay, port: member.ports.relay, keys, origins },
+      limits: {
+        ...base.limits,
+        connections:
+          member.role === 'origin'
+            ? chosen(base.limits.connections, defaults.limits.connections, ORIGIN_CONNECTIONS)
+            : base.limits.connections,
       },
     },
   }));
-}
-
-/** What every part is told. The machine's folder lies with the data: nothing outside is written. */
-function shared(base: Readonly<Config>, data: DataDir): PartialConfig {
-  const { cluster, site, log } = base;
-  const moved = base.machine.stateDir !== loadConfig().machine.stateDir;
-  const stateDir = moved ? base.machine.stateDir : join(data.path, 'machine');
-  return { cluster, site, log, machine: { ...base.machine, stateDir }, telemetry: base.telemetry };
 }
 
 /** An address to connect to for one that is listened on. */

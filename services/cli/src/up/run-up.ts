@@ -79,7 +79,7 @@ async function runIn(data: DataDir, request: UpRequest): Promise<number> {
     if (request.json) process.stdout.write(`${JSON.stringify(publicState(state, system))}\n`);
     else {
       process.stdout.write(`${announcement(state, timings(system), request.demo).join('\n')}\n`);
-      table = startLiveTable(openDatabase(plan.client.clickhouse, 'reader'), process.stdout, TABLE_MS);
+      table = startLiveTable(openDatabase(plan.everyone.clickhouse, 'reader'), process.stdout, TABLE_MS);
     }
     const timer = new AbortController();
     const end =
@@ -95,8 +95,7 @@ async function runIn(data: DataDir, request: UpRequest): Promise<number> {
 }
 
 function describe(data: DataDir, plan: Plan, system: System): RunState {
-  const { clickhouse, nats } = plan.client;
-  const ingest = plan.ingest.ingest as Config['ingest'];
+  const { clickhouse, nats, ingest } = plan.everyone;
   return {
     pid: process.pid,
     dataDir: data.path,
@@ -119,8 +118,8 @@ function nodesOf(plan: Plan, system: System): RunState['nodes'] {
     name,
     role,
     pid: pids[name] ?? 0,
-    rtmp: `rtmp://${reachable(String(config.rtmp?.host))}:${ports.rtmp}`,
-    http: `http://${reachable(String(config.http?.host))}:${ports.http}`,
+    rtmp: `rtmp://${reachable(config.rtmp.host)}:${ports.rtmp}`,
+    http: `http://${reachable(config.http.host)}:${ports.http}`,
     ports,
   }));
 }

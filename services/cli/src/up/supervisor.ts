@@ -8,9 +8,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PartialConfig } from '@weir/contracts/config/schema';
+import type { Config } from '@weir/contracts/config/schema';
 import { createLogger } from '@weir/contracts/logger';
-import { stringify } from 'yaml';
+import type { DemoPlan } from '../demo/start-demo.ts';
+import type { PartName } from '../service/parts.ts';
 import { Child, type ChildEvents, type ChildSpec } from './child.ts';
 import { natsChild } from './nats.ts';
 import type { Plan } from './plan.ts';
@@ -36,7 +37,8 @@ export interface System {
   stop(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+const CHILD_MAIN = fileURLToPath(new URL('./child-main.ts', import.meta.url));
+const DEMO_VIEWERS = 3;
 /** What comes in from outside stops first, what keeps data last. Together less than the 5 s that Ctrl-C may take. */
 const STOP_MS = { nodes: 2_000, ingest: 1_200, data: 1_200 } as const;
 
@@ -66,11 +68,11 @@ export function startSystem(options: SystemOptions): { system: System; ready: Pr
     if (plan.nats) await launch(data, natsChild(plan.nats, await options.natsProgram, dataDir));
   };
   const startDatabase = async () => {
-    if (plan.store) await launch(data, weirChild('store', 'store', plan.store, dataDir));
+    if (plan.store) await launch(data, partChild('store', 'store', plan.store, dataDir));
     await step('migrations', () => migrateDatabase(plan));
   };
   const startNodes = async () => {
-    await Promise.all(plan.nodes.map((node) => launch(nodes, weirChild(node.name, 'edge', node.config, dataDir))));
+    await Promise.all(plan.nodes.map((node) => launch(nodes, partChild(node.name, 'edge', node.config, dataDir))));
     if (options.demo) await launch(nodes, demoChild(plan, dataDir));
   };
   const startAll = async () => {
@@ -78,7 +80,7 @@ export function startSystem(options: SystemOptions): { system: System; ready: Pr
     const database = startDatabase();
     const media = nats.then(startNodes);
     const measuring = Promise.all([nats, database]).then(() =>
-      launch(ingest, weirChild('ingest', 'ingest', plan.ingest, dataDir)),
+      launch(ingest, partChild('ingest', 'ingest', plan.everyone, dataDir)),
     );
     await Promise.all([media, measuring]);
   };
@@ -106,27 +108,30 @@ export function startSystem(options: SystemOptions): { system: System; ready: Pr
 /** Migrations run in this process: a process of their own would cost more than they do. */
 async function migrateDatabase(plan: Plan): Promise<void> {
   const { migrate } = await import('@weir/infra/clickhouse/migrate');
-  const { url, user, password, database, cluster } = plan.client.clickhouse;
+  const { url, user, password, database, cluster } = plan.everyone.clickhouse;
   await migrate({ url, user, password, database, cluster, logger: createLogger('migrate', 'warn') });
 }
 
 function demoChild(plan: Plan, dataDir: string): ChildSpec {
   const edges = plan.nodes.filter((node) => node.role === 'edge');
-  const publishTo = edges[0]?.ports.rtmp;
-  const playFrom = edges.at(-1)?.ports.rtmp;
-  const spec = weirChild('demo', 'demo', {}, dataDir);
-  return { ...spec, args: [...spec.args, '--publish-port', String(publishTo), '--play-port', String(playFrom)] };
+  const demo: DemoPlan = {
+    publishPort: edges[0]?.ports.rtmp ?? 0,
+    playPort: edges.at(-1)?.ports.rtmp ?? 0,
+    viewers: DEMO_VIEWERS,
+  };
+  const spec = partChild('demo', 'demo', plan.everyone, dataDir);
+  return { ...spec, args: [...spec.args, JSON.stringify(demo)] };
 }
 
-/** A `weir` command as a child, with its whole configuration in a file and none from the environment. */
-function weirChild(name: string, command: string, config: PartialConfig, dataDir: string): ChildSpec {
-  const path = join(dataDir, 'run', `${name}.yaml`);
-  writeFileSync(path, stringify(config), { mode: 0o600 });
+/** A part as a child, with its whole configuration in a file and none from the environment. */
+function partChild(name: string, part: PartName | 'demo', config: Readonly<Config>, dataDir: string): ChildSpec {
+  const path = join(dataDir, 'run', `${name}.json`);
+  writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('WEIR_')));
   return {
     name,
     program: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', MAIN, command, '--config', path],
+    args: ['--disable-warning=ExperimentalWarning', CHILD_MAIN, part, name, path],
     env,
     logPath: join(dataDir, 'logs', `${name}.log`),
     ready: 'ipc',

@@ -1,0 +1,48 @@
+/**
+ * The long-lived parts that run in a process of their own, each from a whole configuration: the one place that knows how
+ * each is started. Before it: a command or a supervisor's child; after it: the part's main.ts, loaded when asked for.
+ */
+import type { Config } from '@weir/contracts/config/schema';
+import { ConfigError } from '@weir/contracts/errors';
+import type { Logger } from '@weir/contracts/logger';
+import type { RunningPart } from './run-service.ts';
+
+/** How to start one part. */
+export type StartPart = (config: Readonly<Config>, logger: Logger) => Promise<RunningPart>;
+
+/** All parts by name. */
+export const PARTS = { edge: startEdge, ingest: startIngestPart, store: startStorePart } as const;
+
+/** Name of a part. */
+export type PartName = keyof typeof PARTS;
+
+async function startEdge(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
+  const { startNode } = await import('@weir/edge/main');
+  const node = await startNode({ config, logger });
+  const { rtmp, relay, http } = node.addresses;
+  return { urls: { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}` }, close: () => node.close() };
+}
+
+async function startIngestPart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
+  const { startIngest } = await import('@weir/ingest/main');
+  const ingest = await startIngest({ config, logger });
+  return { urls: { ingest: ingest.url }, close: () => ingest.close() };
+}
+
+async function startStorePart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
+  const { user, password, readUser, readPassword } = config.clickhouse;
+  if (password === '' || readPassword === '') {
+    const missing = password === '' ? 'password' : 'readPassword';
+    throw new ConfigError(
+      'STORE_NO_PASSWORD',
+      `The store needs clickhouse.${missing}: set it in the file, in the environment or as a flag.`,
+    );
+  }
+  const { startStore } = await import('@weir/store/main');
+  const store = await startStore({
+    config: config.store,
+    users: { writer: { name: user, password }, reader: { name: readUser, password: readPassword } },
+    logger,
+  });
+  return { urls: { ClickHouse: store.url }, close: () => store.close() };
+}
