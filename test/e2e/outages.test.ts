@@ -12,12 +12,12 @@ const NODES = ['edge-1', 'edge-2', 'origin-1', 'origin-2'];
 interface Coverage {
   node: string;
   /** Samples of one gauge that each node reports once per interval. */
-  samples: string;
+  samples: number;
   /** Intervals in which there is at least one. */
-  intervals: string;
+  intervals: number;
   /** Intervals from the first to the last. */
-  due: string;
-  last: string;
+  due: number;
+  last: number;
 }
 
 describe('a system whose parts are killed', { timeout: 300_000 }, () => {
@@ -89,7 +89,7 @@ async function seen(system: TestSystem, timeMs: number): Promise<void> {
     'fresh samples of every node',
     async () => {
       const rows = await coverage(system);
-      return rows.length === NODES.length && rows.every((row) => Number(row.last) > timeMs);
+      return rows.length === NODES.length && rows.every((row) => row.last > timeMs);
     },
     { timeoutMs: 60_000, everyMs: 250 },
   );
@@ -112,12 +112,12 @@ async function assertExact(system: TestSystem): Promise<void> {
   }
   for (const { table } of ROLLUPS) {
     await waitFor(`equal counts in ${table}`, async () => {
-      const [row] = await system.rows<{ differing: string }>(
+      const [row] = await system.rows<{ differing: number }>(
         `SELECT countIf(raw.n != level.n) AS differing
          FROM (SELECT series_id, count() AS n FROM metric_samples GROUP BY series_id) AS raw
          FULL JOIN (SELECT series_id, sum(count) AS n FROM ${table} GROUP BY series_id) AS level USING (series_id)`,
       );
-      return row?.differing === '0';
+      return row !== undefined && Number(row.differing) === 0;
     });
   }
 }
