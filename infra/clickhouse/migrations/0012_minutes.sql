@@ -129,7 +129,7 @@ ASOF LEFT JOIN
 (
     SELECT p.cluster AS cluster, p.node AS node, p.time + {step:UInt32} AS reported
     FROM ${database}.metric_points(step = {step:UInt32}) AS p
-    WHERE p.metric = 'process.uptime' AND p.time >= {from:DateTime} - INTERVAL 1 DAY AND p.time < {to:DateTime}
+    WHERE p.metric = 'process.uptime' AND p.time >= {from:DateTime} - toIntervalSecond(if({step:UInt32} = 5, 3600, 86400)) AND p.time < {to:DateTime}
     GROUP BY cluster, node, reported
 ) AS r ON r.cluster = g.cluster AND r.node = g.node AND g.at >= r.reported
 LEFT JOIN ${database}.node_quiet_spans AS q ON q.cluster = g.cluster AND q.node = g.node;

@@ -21,18 +21,25 @@ GROUP BY slot, cluster, node;
 -- are counts), and MAD counts as 1.4826 MAD (its size for a normal distribution). A median is not moved by a spike of an hour.
 CREATE OR REPLACE VIEW ${database}.connection_spikes ${on_cluster} AS
 SELECT
-    m.time AS time, m.cluster AS cluster, m.node AS node, m.role AS role, m.opened AS opened,
+    m.time AS time, m.cluster AS cluster, m.node AS node, k.role AS role, m.opened AS opened,
     greatest(b.median, y.median) AS median,
     greatest(b.deviation, y.deviation, sqrt(median)) AS deviation,
     median + 6 * deviation + {floor:Float64} AS threshold,
     (m.opened - median) / greatest(deviation, 1) AS score,
     m.opened > threshold AS is_spike,
-    b.minutes AS history_minutes, y.days AS history_days, m.quiet AS quiet
+    b.minutes AS history_minutes, y.days AS history_days,
+    arrayExists(x -> m.time + INTERVAL 1 MINUTE > x.1 AND m.time < x.2 + INTERVAL 1 MINUTE, q.spans) AS quiet
 FROM
 (
-    SELECT time, cluster, node, role, opened, quiet FROM ${database}.node_minutes(from = {from:DateTime}, to = {to:DateTime}) WHERE role IN ('edge', 'origin')
-    UNION ALL
-    SELECT time, cluster, '' AS node, '' AS role, sum(opened) AS opened, toUInt8(0) AS quiet FROM ${database}.node_minutes(from = {from:DateTime}, to = {to:DateTime}) GROUP BY time, cluster
+    SELECT time, cluster, node, sum(opened) AS opened
+    FROM
+    (
+        SELECT time, cluster, node, opened FROM ${database}.opened_minutes(from = {from:DateTime}, to = {to:DateTime})
+        UNION ALL
+        SELECT arrayJoin(arrayMap(i -> toStartOfMinute({from:DateTime}) + 60 * i, range(toUInt32(intDiv(dateDiff('second', {from:DateTime}, {to:DateTime}), 60))))) AS time, n.cluster AS cluster, '' AS node, 0 AS opened
+        FROM (SELECT DISTINCT cluster FROM ${database}.nodes) AS n
+    )
+    GROUP BY time, cluster, node
 ) AS m
 LEFT JOIN
 (
@@ -62,9 +69,12 @@ LEFT JOIN
         ARRAY JOIN [1, 2, 3, 4, 5, 6, 7] AS day
         ARRAY JOIN [-3, -2, -1, 0, 1, 2, 3] AS shift
         WHERE slot >= {from:DateTime} - INTERVAL 10 MINUTE AND slot < {to:DateTime}
+            AND arrayExists(d -> h.slot + toIntervalDay(d) >= {from:DateTime} - INTERVAL 40 MINUTE AND h.slot + toIntervalDay(d) < {to:DateTime} + INTERVAL 40 MINUTE, [1, 2, 3, 4, 5, 6, 7])
     )
     GROUP BY cluster, node, slot
-) AS y ON y.cluster = m.cluster AND y.node = m.node AND y.slot = toStartOfTenMinutes(m.time);
+) AS y ON y.cluster = m.cluster AND y.node = m.node AND y.slot = toStartOfTenMinutes(m.time)
+LEFT JOIN ${database}.nodes AS k ON k.cluster = m.cluster AND k.node = m.node
+LEFT JOIN ${database}.node_quiet_spans AS q ON q.cluster = m.cluster AND q.node = m.node;
 
 -- When ClickHouse's newest rows are from and what ingest says of itself, per minute and cluster.
 CREATE OR REPLACE VIEW ${database}.pipeline_minutes ${on_cluster} AS
@@ -82,7 +92,7 @@ ASOF LEFT JOIN
 (
     SELECT p.cluster AS cluster, p.time + {step:UInt32} AS reported
     FROM ${database}.metric_points(step = {step:UInt32}) AS p
-    WHERE p.metric = 'process.uptime' AND p.time >= {from:DateTime} - INTERVAL 1 DAY AND p.time < {to:DateTime}
+    WHERE p.metric = 'process.uptime' AND p.time >= {from:DateTime} - toIntervalSecond(if({step:UInt32} = 5, 3600, 86400)) AND p.time < {to:DateTime}
     GROUP BY cluster, reported
 ) AS s ON s.cluster = g.cluster AND g.at >= s.reported
 LEFT JOIN

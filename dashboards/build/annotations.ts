@@ -1,0 +1,25 @@
+/** Marks that several dashboards put on their time axes. */
+import { TABLE, VIEW } from '@weir/contracts/tables';
+import { picked } from './filters.ts';
+import type { AnnotationSpec } from './panel-spec.ts';
+
+/** Fail-overs, those of one minute and cause as one mark. */
+export const FAILOVER_MARKS: AnnotationSpec = {
+  name: 'Fail-overs',
+  color: 'orange',
+  sql: `SELECT toStartOfMinute(f.time) AS time, concat(toString(count()), ' streams switched (', cause, '), worst gap ', toString(max(gap_ms)), ' ms, ', toString(sum(viewers)), ' viewers') AS text, cause AS tags
+FROM ${TABLE.failovers} AS f
+WHERE $__timeFilter(f.time) AND ${picked('cluster', 'cluster')}
+GROUP BY time, cause
+ORDER BY time DESC LIMIT 500`,
+};
+
+/** What was said of nodes: draining, back in service, retired. */
+export const NODE_MARKS: AnnotationSpec = {
+  name: 'Nodes drained or retired',
+  color: 'sky',
+  sql: `SELECT since AS time, least(until, $__toTime) AS timeEnd, concat(node, ' ', mark, if(reason = '', '', concat(': ', reason))) AS text, mark AS tags
+FROM ${VIEW.nodeMarkIntervals}
+WHERE since <= $__toTime AND until >= $__fromTime AND mark IN ('draining', 'retired') AND ${picked('cluster', 'cluster')} AND ${picked('node', 'node')}
+ORDER BY time DESC LIMIT 500`,
+};

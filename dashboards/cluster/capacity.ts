@@ -1,0 +1,157 @@
+/**
+ * Cluster, third row (M11): add or take away machines? Each limit is judged by the highest ten minutes of every day of the
+ * week before the end of the range; the trend is a straight line through the daily peaks.
+ */
+import { VIEW } from '@weir/contracts/tables';
+import { picked } from '../build/filters.ts';
+import { metricSql } from '../build/metric-sql.ts';
+import type { PanelGroup } from '../build/panel-spec.ts';
+
+/** Share of a limit that may be used at the peak. */
+const ALLOWED = 0.9;
+
+/** Ten minutes of the whole cluster: the three limits as shares, viewers, machines. Only edges carry viewers. */
+const slots = `SELECT time, cluster, uniqExactIf(machine_id, metric = 'system.cpu.utilization') AS machines,
+    avgIf(v, metric = 'system.cpu.utilization') AS cpu,
+    sumIf(v, metric = 'system.network.io') * 8 / 600 / sumIf(v, metric = 'system.network.speed') AS bandwidth,
+    sumIf(v, metric = 'live.connections') / sumIf(v, metric = 'live.connections.limit') AS connections,
+    sumIf(v, metric = 'live.connections') AS viewers
+  FROM (
+    SELECT p.time AS time, p.cluster AS cluster, p.machine_id AS machine_id, p.metric AS metric, p.series_id AS series_id,
+      if(metric = 'system.network.io', sum(p.sum), sum(p.sum) / sum(p.count)) AS v
+    FROM ${VIEW.metricPoints}(step = 600) AS p
+    WHERE p.metric IN ('system.cpu.utilization', 'system.network.io', 'system.network.speed', 'live.connections', 'live.connections.limit')
+      AND p.series_id IN (
+        SELECT series_id FROM ${VIEW.series}
+        WHERE metric IN ('system.network.speed', 'live.connections.limit') OR (metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used')
+          OR (metric = 'system.network.io' AND attributes['network.io.direction'] = 'transmit') OR (metric = 'live.connections' AND attributes['role'] IN ('viewer', 'publisher')))
+      AND p.time >= $__toTime - 604800 AND p.time < $__toTime AND ${picked('p.cluster', 'cluster')}
+      AND p.machine_id IN (SELECT machine_id FROM nodes WHERE role = 'edge')
+    GROUP BY time, cluster, machine_id, metric, series_id
+  )
+  GROUP BY time, cluster`;
+
+const days = `SELECT cluster, what, intDiv(toUInt32($__toTime) - toUInt32(time), 86400) AS days_ago, max(used) AS peak, argMax(viewers, used) AS viewers, argMax(machines, used) AS machines
+  FROM (SELECT cluster, time, viewers, machines, x.1 AS what, x.2 AS used FROM (${slots}) ARRAY JOIN [('CPU', cpu), ('Bandwidth', bandwidth), ('Connections', connections)] AS x)
+  WHERE isFinite(used)
+  GROUP BY cluster, what, days_ago`;
+
+const limits = `SELECT cluster, what, max(peak) AS peak_used, ${ALLOWED} - peak_used AS headroom,
+  argMax(viewers, peak) / peak_used * ${ALLOWED} - argMax(viewers, peak) AS more_viewers,
+  if(count() < 2, 0, simpleLinearRegression(-toFloat64(days_ago), toFloat64(peak)).1) AS change_per_day,
+  if(change_per_day > 0.0005, greatest(0, headroom) / change_per_day, NULL) AS days_left,
+  toInt64(any(machines)) - toInt64(ceil(any(machines) * peak_used / ${ALLOWED})) AS machines_spare
+FROM (${days})
+GROUP BY cluster, what`;
+
+const table = `SELECT what, peak_used, headroom, more_viewers, change_per_day, days_left, machines_spare FROM (${limits}) ORDER BY peak_used DESC`;
+
+const verdict = `SELECT concat(what, if(isNull(left), ' (no growth)', concat(' in ', toString(toUInt32(left)), ' days'))) AS \`First limit reached\`,
+  toString(spare) AS \`Edges to spare at the peak\`
+FROM (SELECT argMin(what, if(isNull(days_left), 1e6 - peak_used, days_left)) AS what, argMin(days_left, if(isNull(days_left), 1e6 - peak_used, days_left)) AS left, min(machines_spare) AS spare FROM (${limits}))
+WHERE what != ''`;
+
+/** Panels of the row. */
+export const CAPACITY: PanelGroup = {
+  title: 'Add or take away machines?',
+  panels: [
+    {
+      id: 40,
+      kind: 'stat',
+      title: 'Verdict',
+      description: `The limit that is reached first if the daily peaks of the last seven days go on as they did, and how many edges could be taken away so that no limit is used above ${ALLOWED * 100} % at the peak. A negative number is how many to add.`,
+      queries: [{ refId: 'A', sql: verdict }],
+      width: 8,
+      height: 8,
+    },
+    {
+      id: 41,
+      kind: 'table',
+      title: 'Headroom of the edges, by limit',
+      description:
+        'Highest ten minutes of the last seven days for each limit; how many viewers more it would carry; change of the daily peak; days until it is at 90 %; machines that could go (negative: that are missing).',
+      queries: [{ refId: 'A', sql: table }],
+      width: 16,
+      height: 8,
+      fields: {
+        what: { name: 'Limit', width: 120 },
+        peak_used: {
+          name: 'Used at the peak',
+          unit: 'percentunit',
+          decimals: 0,
+          cell: 'gauge',
+          thresholds: { warn: 0.75, bad: 0.9 },
+        },
+        headroom: {
+          name: 'Headroom to 90 %',
+          unit: 'percentunit',
+          decimals: 0,
+          thresholds: { bad: 0, warn: 0.15, falling: true },
+          cell: 'color',
+        },
+        more_viewers: { name: 'Viewers more', decimals: 0, unit: 'short' },
+        change_per_day: { name: 'Change a day', unit: 'percentunit', decimals: 1 },
+        days_left: {
+          name: 'Days to 90 %',
+          decimals: 0,
+          thresholds: { bad: 7, warn: 30, falling: true },
+          cell: 'color',
+        },
+        machines_spare: { name: 'Machines to spare', decimals: 0 },
+      },
+    },
+    {
+      id: 42,
+      kind: 'timeseries',
+      title: 'Use of each limit',
+      description:
+        'Bandwidth: sent bits against the speed of all cards. Connections: publishers and viewers against the sum of the limits. CPU: mean over machines.',
+      queries: [
+        { refId: 'A', sql: bandwidthShare() },
+        { refId: 'B', sql: connectionShare() },
+        {
+          refId: 'C',
+          sql: metricSql({
+            metric: 'system.cpu.utilization',
+            where: { 'cpu.mode': 'used' },
+            fold: 'mean',
+            across: 'avg',
+            as: 'CPU',
+          }),
+        },
+      ],
+      unit: 'percentunit',
+      min: 0,
+      thresholds: { bad: 0.9 },
+      fields: { Bandwidth: { color: 'blue' }, Connections: { color: 'orange' }, CPU: { color: 'green' } },
+      width: 24,
+      height: 8,
+    },
+  ],
+};
+
+function bandwidthShare(): string {
+  const sent = { 'network.io.direction': 'transmit' };
+  return ratio(
+    'Bandwidth',
+    metricSql({ metric: 'system.network.io', where: sent, fold: 'rate', across: 'sum', scale: 8, as: 'used' }),
+    metricSql({ metric: 'system.network.speed', fold: 'mean', across: 'sum', as: 'allowed' }),
+  );
+}
+
+function connectionShare(): string {
+  const counted = { role: ['viewer', 'publisher'] };
+  return ratio(
+    'Connections',
+    metricSql({ metric: 'live.connections', where: counted, fold: 'mean', across: 'sum', as: 'used' }),
+    metricSql({ metric: 'live.connections.limit', fold: 'mean', across: 'sum', as: 'allowed' }),
+  );
+}
+
+/** One line: `used` of the first query over `allowed` of the second. */
+function ratio(name: string, used: string, allowed: string): string {
+  return `SELECT u.time AS time, u.used / l.allowed AS ${name}
+FROM (${used}) AS u
+INNER JOIN (${allowed}) AS l ON l.time = u.time
+ORDER BY time`;
+}

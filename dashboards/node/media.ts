@@ -1,0 +1,163 @@
+/** Node, the media it serves: connections, event loop, queues, slow viewers, merge window, restarts. */
+import { METRICS } from '@weir/contracts/metrics';
+import { VIEW } from '@weir/contracts/tables';
+import { picked } from '../build/filters.ts';
+import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
+import { metricSql } from '../build/metric-sql.ts';
+import type { PanelGroup, PanelSpec } from '../build/panel-spec.ts';
+
+const byNode = { node: 'node' };
+
+/** A restart shows as an uptime smaller than the one before. */
+const restarts = `WITH ${levelExpressions()}
+SELECT bucket_start AS time, countIf(uptime < before) AS Restarts
+FROM (
+  SELECT bucket_start, uptime, lagInFrame(uptime, 1, 0) OVER (PARTITION BY series_id ORDER BY bucket_start) AS before
+  FROM (
+    SELECT ${bucketOf('p.time')} AS bucket_start, p.series_id AS series_id, min(p.min) AS uptime
+    FROM ${VIEW.metricPoints}(step = step) AS p
+    WHERE p.metric = '${METRICS['process.uptime'].name}' AND ${inRange('p.time')} AND ${picked('p.cluster', 'cluster')} AND ${picked('p.node', 'node')}
+    GROUP BY bucket_start, series_id
+  )
+)
+GROUP BY time
+ORDER BY time`;
+
+function lines(
+  id: number,
+  title: string,
+  description: string,
+  series: Parameters<typeof metricSql>[0],
+  look: Partial<PanelSpec>,
+): PanelSpec {
+  const label = Object.keys(series.by ?? {})[0];
+  return {
+    id,
+    kind: 'timeseries',
+    title,
+    description,
+    queries: [{ refId: 'A', sql: metricSql({ ...series, ...(label === 'node' ? { top: 12 } : {}) }) }],
+    ...(label === undefined ? {} : { legend: label }),
+    width: 8,
+    height: 8,
+    ...look,
+  };
+}
+
+/** Panels of the row. */
+export const MEDIA: PanelGroup = {
+  title: 'The node',
+  panels: [
+    lines(
+      20,
+      'Connections by role and protocol',
+      'Open connections of the picked nodes. Relays are pulls between nodes, not viewers.',
+      {
+        metric: 'live.connections',
+        by: { kind: "concat(attributes['role'], ' ', attributes['protocol'])" },
+        fold: 'mean',
+        across: 'sum',
+        as: 'connections',
+      },
+      { stacked: true, decimals: 0 },
+    ),
+    lines(
+      21,
+      'Use of the connection limit',
+      'Publishers and viewers against the limit of each node, the fullest twelve. At the limit new clients are refused.',
+      {
+        metric: 'live.connections',
+        where: { role: ['publisher', 'viewer'] },
+        by: byNode,
+        fold: 'mean',
+        across: 'sum',
+        as: 'connections',
+      },
+      { decimals: 0 },
+    ),
+    lines(
+      22,
+      'Refused by reason',
+      'Connections that never got a role. "limit": the node is full; "bad-handshake" in numbers: somebody is scanning.',
+      {
+        metric: 'live.connections.refused',
+        by: { reason: "attributes['reason']" },
+        fold: 'rate',
+        across: 'sum',
+        as: 'refused',
+      },
+      { unit: 'cps' },
+    ),
+    lines(
+      23,
+      'Event-loop delay (p99)',
+      "Time a ready task waits, worst of each node's workers. Above 50 ms frames leave late: the process has too much to do.",
+      { metric: 'nodejs.eventloop.delay.p99', by: byNode, fold: 'mean', across: 'max', as: 'delay' },
+      { unit: 's', thresholds: { warn: 0.03, bad: 0.1 } },
+    ),
+    lines(
+      24,
+      'Send queue',
+      'Bytes waiting for viewers and relays that the kernel has not taken. Grows when a card is full or many viewers are slow.',
+      { metric: 'live.send.queue', by: byNode, fold: 'max', across: 'sum', as: 'bytes' },
+      { unit: 'bytes' },
+    ),
+    lines(
+      25,
+      'Frames dropped for slow viewers',
+      'Messages not sent because a viewer did not keep up, per second.',
+      { metric: 'live.viewer.frames.dropped', by: byNode, fold: 'rate', across: 'sum', as: 'frames' },
+      { unit: 'short' },
+    ),
+    lines(
+      26,
+      'Merge window',
+      'How long messages are collected before one write to all viewers. Grows with load up to the configured bound; it is part of the delay viewers see.',
+      { metric: 'live.merge.window', by: byNode, fold: 'mean', across: 'max', as: 'window' },
+      { unit: 's' },
+    ),
+    lines(
+      27,
+      'CPU of the process',
+      'All workers of each node together; 1 is one core.',
+      { metric: 'process.cpu.utilization', by: byNode, fold: 'mean', across: 'sum', as: 'cores' },
+      { decimals: 2 },
+    ),
+    lines(
+      28,
+      'Memory of the process',
+      'Resident memory of all workers of each node.',
+      { metric: 'process.memory.usage', by: byNode, fold: 'mean', across: 'sum', as: 'bytes' },
+      { unit: 'bytes' },
+    ),
+    lines(
+      29,
+      'Media in and out by role',
+      'Bytes the nodes themselves received and handed to sockets, as bits per second.',
+      {
+        metric: 'live.io',
+        by: {
+          flow: "concat(attributes['role'], ' ', if(attributes['network.io.direction'] = 'transmit', 'out', 'in'))",
+        },
+        fold: 'rate',
+        across: 'sum',
+        scale: 8,
+        as: 'bits',
+      },
+      { unit: 'bps', width: 16 },
+    ),
+    {
+      id: 30,
+      kind: 'timeseries',
+      title: 'Restarts',
+      description:
+        "Times a process began anew. One at a roll-out is fine; several in an hour are a crash loop: read the node's log.",
+      queries: [{ refId: 'A', sql: restarts }],
+      asBars: true,
+      fields: { Restarts: { color: 'orange' } },
+      decimals: 0,
+      width: 8,
+      height: 8,
+    },
+  ],
+};

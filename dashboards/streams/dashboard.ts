@@ -1,0 +1,15 @@
+/** Dashboard "Streams": who watches what, is it coming in, and by which way? */
+import { FAILOVER_MARKS } from '../build/annotations.ts';
+import type { DashboardSpec } from '../build/panel-spec.ts';
+import { INCOMING, WATCHING } from './panels.ts';
+
+export const STREAMS: DashboardSpec = {
+  name: 'streams',
+  title: 'Weir / Streams',
+  description: 'Who watches what, is it coming in, and by which way does it travel?',
+  variables: ['cluster', 'node', 'app', 'stream'],
+  from: 'now-1h',
+  refresh: '10s',
+  groups: [WATCHING, INCOMING],
+  annotations: [FAILOVER_MARKS],
+};
