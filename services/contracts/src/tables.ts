@@ -18,6 +18,7 @@ export const TABLE = {
   nodeReports: 'node_reports',
   viewerMeasurements: 'viewer_measurements',
   viewerEvents: 'viewer_events',
+  viewerSpans: 'viewer_spans',
   failovers: 'failovers',
   logs: 'logs',
   nodeMarks: 'node_marks',

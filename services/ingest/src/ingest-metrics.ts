@@ -59,6 +59,11 @@ export class IngestMetrics {
     '{session}',
     'Sessions of a partition that ended and began anew at its record',
   );
+  readonly #faroPayloads = this.#counter(
+    'faro.payloads',
+    '{payload}',
+    'Payloads of browsers, by status of the answer; duplicates were accepted before',
+  );
   readonly #seconds = this.#meter.createHistogram('weir.ingest.insert.duration', {
     unit: 's',
     description: 'Time of successful inserts, all views included, by table',
@@ -99,6 +104,11 @@ export class IngestMetrics {
   /** @param code ClickHouse's, empty when it did not answer. */
   insertFailed(table: TableName, errorClass: InsertErrorClass, code: string): void {
     this.#failures.add(1, { table, class: errorClass, code });
+  }
+
+  /** A browser's payload was answered. */
+  faroAnswered(status: number, isDuplicate: boolean): void {
+    this.#faroPayloads.add(1, { status, duplicate: isDuplicate });
   }
 
   expired(messages: number): void {

@@ -8,6 +8,8 @@ import { portTaken } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import fastify from 'fastify';
+import { FaroPublisher } from './faro/publisher.ts';
+import { registerFaro } from './faro/receiver.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
 import { healthRoutes } from './routes/health.ts';
 import { createClickHouseWriter } from './write/clickhouse-writer.ts';
@@ -15,7 +17,7 @@ import { copyName, startWriters, type Writers } from './write/writers.ts';
 
 /** What {@link startIngest} needs. */
 export interface IngestOptions {
-  config: Pick<Config, 'cluster' | 'site' | 'ingest' | 'nats' | 'telemetry' | 'clickhouse'>;
+  config: Pick<Config, 'cluster' | 'site' | 'ingest' | 'faro' | 'nats' | 'telemetry' | 'clickhouse'>;
   logger: Logger;
 }
 
@@ -44,7 +46,7 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
   let writers: Writers | undefined;
   metrics.observe({ lags: () => writers?.lags() ?? [], cachedSeries: () => writers?.cachedSeries() ?? 0 });
 
-  const app = fastify({ forceCloseConnections: true });
+  const app = fastify({ forceCloseConnections: true, trustProxy: config.faro.trustProxy });
   healthRoutes(app, {
     async problems() {
       const isNatsAway = nats.state !== 'connected';
@@ -55,6 +57,14 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
     },
     metrics: (request, response) => metrics.answer(request, response),
   });
+
+  if (role !== 'write') {
+    await registerFaro(app, {
+      config: config.faro,
+      publisher: new FaroPublisher({ nats, copy: name, partitions: config.telemetry.partitions, logger }),
+      onAnswer: (status, isDuplicate) => metrics.faroAnswered(status, isDuplicate),
+    });
+  }
 
   const close = async () => {
     await app.close();

@@ -124,6 +124,25 @@ export const ConfigSchema = section({
     batchMaxBytes: count(16_777_216, 'Payload bytes of one batch at most', 1_024),
     batchMaxDelayMs: count(500, 'A batch is written at the latest so long after its first message', 0),
   }),
+  faro: section({
+    keys: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Keys of pages that may send measurements, as name=key; empty = any page may',
+    }),
+    origins: list(['*'], 'Origins of pages that may send measurements (CORS), * = all'),
+    maxBodyBytes: count(5_242_880, 'Largest payload of a page, unpacked', 1_024, 16_777_216),
+    ratePerKey: count(5_000, 'Payloads a second per key and copy of ingest; 0 = no limit'),
+    ratePerAddress: count(50, 'Payloads a second per sender’s address and copy of ingest; 0 = no limit'),
+    trustProxy: Type.Boolean({
+      default: false,
+      description: 'The sender’s address stands in X-Forwarded-For, written by a proxy in front of ingest',
+    }),
+  }),
+  player: section({
+    faroUrl: text('', 'Where the player at /player/ sends its measurements (…/faro/collect); empty = nowhere'),
+    faroKey: secret('', 'Key the player sends them with'),
+    samplePercent: count(100, 'Share of viewers whose player measures, in percent', 0, 100),
+  }),
   clickhouse: section({
     url: text('http://127.0.0.1:8123', 'HTTP address of ClickHouse or of the embedded store'),
     database: text(DATABASE, 'Database of all tables'),

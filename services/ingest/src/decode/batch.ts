@@ -7,6 +7,8 @@ import { walkLogs } from '@weir/contracts/otlp/logs';
 import { walkMetrics } from '@weir/contracts/otlp/metrics';
 import { OtlpError } from '@weir/contracts/otlp/wire';
 import { TABLE, type TableName } from '@weir/contracts/tables';
+import { FaroDecoder } from '../faro/decoder.ts';
+import { FaroPayloadError } from '../faro/payload.ts';
 import { DecodeCounts } from './decode-counts.ts';
 import { LogsDecoder } from './logs-decoder.ts';
 import { MetricsDecoder } from './metrics-decoder.ts';
@@ -63,6 +65,7 @@ export class Batch {
   readonly #rows = new JsonRows();
   readonly #metrics: MetricsDecoder;
   readonly #logs: LogsDecoder;
+  readonly #faro: FaroDecoder;
   readonly #reports = new Map<string, { json: string; timeMs: number }>();
   readonly #resources = new Set<ResourceEntry>();
   #node = '';
@@ -73,6 +76,7 @@ export class Batch {
     const onResource = (bytes: Buffer) => this.#resource(bytes);
     this.#metrics = new MetricsDecoder(target, onResource);
     this.#logs = new LogsDecoder(target, onResource);
+    this.#faro = new FaroDecoder({ ...target, cluster: cache.defaults.cluster });
   }
 
   get samples(): number {
@@ -94,7 +98,7 @@ export class Batch {
       const reason = `The message has ${message.payload.length} bytes; at most ${MAX_MESSAGE_BYTES} are taken.`;
       return { code: 'TOO_LARGE', reason };
     }
-    if (message.signal !== 'metrics' && message.signal !== 'logs') {
+    if (message.signal !== 'metrics' && message.signal !== 'logs' && message.signal !== 'faro') {
       return { code: 'SIGNAL', reason: `Messages of the signal "${message.signal}" are not stored yet.` };
     }
     const samples = this.#samples.rows;
@@ -106,6 +110,8 @@ export class Batch {
       if (message.signal === 'metrics') {
         this.#metrics.start(window);
         walkMetrics(message.payload, this.#metrics);
+      } else if (message.signal === 'faro') {
+        this.#faro.decode(message);
       } else {
         this.#logs.start(window);
         walkLogs(message.payload, this.#logs);
@@ -116,7 +122,9 @@ export class Batch {
       // series that were described in what was just taken back are described again
       for (const resource of this.#resources) resource.series.forgetAnnouncements();
       if (error instanceof NodeMismatch) return { code: 'NODE_MISMATCH', reason: error.message };
-      if (error instanceof OtlpError) return { code: 'DECODE', reason: error.message };
+      if (error instanceof OtlpError || error instanceof FaroPayloadError) {
+        return { code: 'DECODE', reason: error.message };
+      }
       throw error;
     }
     for (const resource of this.#resources) this.#report(resource, window.newestMs);

@@ -2,9 +2,18 @@
 
 /**
  * Why a point or record was left out: outside of the time window; NaN or infinite; without a value; name or attributes
- * beyond their bounds; a temporality that can't be added up yet; a kind of metric that isn't stored yet.
+ * beyond their bounds; a temporality that can't be added up yet; a kind of metric that isn't stored yet; more items in a
+ * browser's payload than are taken, or such that are none.
  */
-export type SkipReason = 'time' | 'not-finite' | 'empty' | 'name' | 'attributes' | 'temporality' | 'unsupported';
+export type SkipReason =
+  | 'time'
+  | 'not-finite'
+  | 'empty'
+  | 'name'
+  | 'attributes'
+  | 'temporality'
+  | 'unsupported'
+  | 'items';
 
 /** Counters of one batch. */
 export class DecodeCounts {

@@ -39,12 +39,13 @@ export interface ResourceEntry {
 
 /** Resources by their raw bytes. */
 export class ResourceCache {
-  readonly #defaults: IdentityDefaults;
+  /** What is taken for what a resource does not say. */
+  readonly defaults: IdentityDefaults;
   readonly #entries = new Map<string, ResourceEntry>();
   #seriesCount = 0;
 
   constructor(defaults: IdentityDefaults) {
-    this.#defaults = defaults;
+    this.defaults = defaults;
   }
 
   /** Series remembered at the last look. */
@@ -62,7 +63,7 @@ export class ResourceCache {
     if (entry) this.#entries.delete(key);
     if (!entry || isTooLarge(entry)) {
       entry = {
-        facts: readResource(bytes, this.#defaults),
+        facts: readResource(bytes, this.defaults),
         series: new SeriesIndex(),
         metrics: new Map(),
         metricCount: 0,

@@ -15,6 +15,9 @@ export const JSON_TABLES = [
   TABLE.connectionEvents,
   TABLE.failovers,
   TABLE.logs,
+  TABLE.viewerMeasurements,
+  TABLE.viewerEvents,
+  TABLE.viewerSpans,
 ] as const;
 
 export type JsonTable = (typeof JSON_TABLES)[number];
