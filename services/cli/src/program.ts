@@ -52,6 +52,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/nodes.ts')).nodes,
   },
   {
+    name: 'load',
+    summary: 'put viewers on a stream and check what they get',
+    load: async () => (await import('./commands/load.ts')).load,
+  },
+  {
     name: 'infra',
     summary: 'from one topology file to everything each machine needs',
     load: async () => (await import('./commands/infra.ts')).infra,

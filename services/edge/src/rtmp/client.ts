@@ -23,6 +23,8 @@ export interface RtmpClientOptions {
   host: string;
   port: number;
   app: string;
+  /** A socket that is connecting already (the load generator's read in a way of their own); default: a new one. */
+  socket?: Socket;
   /** Shared by many clients; default: one of its own (a megabyte). */
   protocol?: Protocol;
   /** Time for TCP, handshake and `connect`, and then for `publish` or `play` to be answered. Default 5,000. */
@@ -94,7 +96,7 @@ export class RtmpClient {
 
   private constructor(options: RtmpClientOptions) {
     this.#options = options;
-    this.socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
+    this.socket = options.socket ?? connectTcp({ host: options.host, port: options.port, noDelay: true });
     this.#peer = new RtmpPeer({
       socket: this.socket,
       protocol: options.protocol ?? new Protocol(),
