@@ -3,6 +3,7 @@ import { ConfigError, WeirError } from '@weir/contracts/errors';
 import { createLogger } from '@weir/contracts/logger';
 import type { CliCommand, Invocation } from '../cli-command.ts';
 import { isClean, reportLines } from '../load/report.ts';
+import type { LoadProgress } from '../load/run-load.ts';
 import { stopRequested } from '../service/run-service.ts';
 
 const CLIP = new URL('../../assets/demo.flv', import.meta.url);
@@ -38,7 +39,7 @@ export const load: CliCommand = {
     const { runLoad } = await import('../load/run-load.ts');
     const stop = new AbortController();
     void stopRequested().then(() => stop.abort());
-    const isTerminal = process.stderr.isTTY === true && options.json !== true;
+    const isTerminal = process.stderr.isTTY === true;
     const figures = await runLoad(
       {
         target: { ...target, host: await loadHost(host, options.yesIMay === true) },
@@ -49,10 +50,7 @@ export const load: CliCommand = {
         sampled: whole(invocation, 'sample', 1, 1_000),
         clip: CLIP,
         logger: createLogger('load', 'error'),
-        ...(isTerminal && {
-          onProgress: ({ phase, playing, failed, elapsedSeconds }) =>
-            process.stderr.write(`\r\x1b[K${phase}: ${playing} play, ${failed} failed, ${elapsedSeconds} s`),
-        }),
+        onProgress: progressPrinter(isTerminal),
       },
       stop.signal,
     ).catch((error: unknown) => {
@@ -66,6 +64,17 @@ export const load: CliCommand = {
     return isClean(figures) ? 0 : 1;
   },
 };
+
+/** On a terminal one line that changes, elsewhere a line per phase. */
+function progressPrinter(isTerminal: boolean): (progress: LoadProgress) => void {
+  let told: LoadProgress['phase'] | undefined;
+  return ({ phase, playing, failed, elapsedSeconds }) => {
+    const line = `${phase}: ${playing} play, ${failed} failed`;
+    if (isTerminal) process.stderr.write(`\r\x1b[K${line}, ${elapsedSeconds} s`);
+    else if (phase !== told) process.stderr.write(`weir: ${line}\n`);
+    told = phase;
+  };
+}
 
 function parseUrl(text: string): { host: string; target: { port: number; app: string; name: string } } {
   const match = /^rtmp:\/\/(\[[^\]]+\]|[^:/]+)(?::(\d+))?\/([^/]+)\/(.+)$/.exec(text);

@@ -145,6 +145,7 @@ async function measure(
   const cpu = process.cpuUsage();
   const before = viewers.map((viewer) => viewer.bytes);
   for (const viewer of viewers) viewer.check?.begin(beganAt);
+  progress(request, 'measuring', viewers, failures.length, beganAt);
   for (let second = 0; second < request.seconds; second += 1) {
     const endMs = Math.min(second + 1, request.seconds) * 1_000;
     await delay(Math.max(0, beganAt + endMs - performance.now()), undefined, { signal });
