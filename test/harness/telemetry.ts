@@ -1,204 +1,175 @@
 /**
- * A node's telemetry without the node: real OTLP payloads from OpenTelemetry's own serializers, published to JetStream
- * as an outbox does it. Before it: a test's figures; after it: ingest.
+ * Reads back what nodes published to JetStream, decoded as plain objects; and media figures to feed telemetry with.
+ * Before it: the telemetry stream of a test's nats-server; after it: assertions.
  */
-import { randomUUID } from 'node:crypto';
-import { jetstream } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
-import { ProtobufLogsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import {
-  AggregationTemporality,
-  DataPointType,
-  InstrumentType,
-  type ResourceMetrics,
-} from '@opentelemetry/sdk-metrics';
-import { HEADER, partitionOf, type Signal, telemetrySubject } from '@weir/contracts/nats/names';
-import { RESOURCE } from '@weir/contracts/resource';
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { HEADER, parseTelemetrySubject, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
+import { type Attributes, readAttributes } from '@weir/contracts/otlp/attributes';
+import { type LogRecord, walkLogs } from '@weir/contracts/otlp/logs';
+import { attributesField, type MetricHead, type PointBase, walkMetrics } from '@weir/contracts/otlp/metrics';
+import { nanosToMillis, WireReader } from '@weir/contracts/otlp/wire';
+import type { MediaSnapshot, StreamSnapshot } from '@weir/edge/stats';
 
-/** Who sends; the machine is named after the node unless it is given. */
-export interface Sender {
-  node: string;
-  machineId?: string;
-  cluster?: string;
-  site?: string;
-  /** Resource attributes besides. */
-  resource?: Record<string, string | number | string[]>;
-}
-
-/** One point to be sent. */
-export interface TestPoint {
+/** One data point; of a histogram `value` is its sum. */
+export interface Sample {
   metric: string;
-  /** counter: delta sum; cumulative: monotonic sum since the start; gauge as it is. */
-  kind: 'counter' | 'gauge' | 'cumulative' | 'up-down-counter';
+  unit: string;
+  kind: MetricHead['kind'];
+  temporality: number;
+  timeMs: number;
   value: number;
-  timeMs: number;
-  unit?: string;
-  attributes?: Record<string, string | number | boolean>;
+  attributes: Record<string, unknown>;
 }
 
-/** One histogram point (delta). */
-export interface TestHistogram {
-  metric: string;
-  timeMs: number;
-  bounds: number[];
-  counts: number[];
-  sum: number;
-  min?: number;
-  max?: number;
-  attributes?: Record<string, string>;
+/** One message of the telemetry stream. */
+export interface TelemetryMessage {
+  node: string;
+  signal: string;
+  outbox: string;
+  sequence: number;
+  messageId: string;
+  sizeBytes: number;
+  resource: Record<string, unknown>;
+  samples: Sample[];
+  records: LogRecord[];
 }
 
-/** One log record or event. */
-export interface TestRecord {
-  timeMs: number;
-  eventName?: string;
-  body?: string;
-  severityNumber?: number;
-  attributes?: Record<string, string | number | boolean>;
-}
-
-/** OTLP protobuf of an ExportMetricsServiceRequest. */
-export function metricsPayload(
-  sender: Sender,
-  points: readonly TestPoint[],
-  histograms: readonly TestHistogram[] = [],
-): Uint8Array {
-  const metrics: ResourceMetrics['scopeMetrics'][number]['metrics'] = [];
-  const byMetric = Map.groupBy(points, ({ metric, kind }) => `${kind} ${metric}`);
-  for (const group of byMetric.values()) {
-    const [{ metric, kind, unit = '' }] = group as [TestPoint];
-    const dataPoints = group.map(({ timeMs, value, attributes = {} }) => ({
-      startTime: hrTime(timeMs),
-      endTime: hrTime(timeMs),
-      attributes,
-      value,
-    }));
-    const descriptor = { name: metric, unit, description: '', valueType: 1 };
-    if (kind === 'gauge') {
-      metrics.push({
-        descriptor: { ...descriptor, type: InstrumentType.GAUGE },
-        aggregationTemporality: AggregationTemporality.DELTA,
-        dataPointType: DataPointType.GAUGE,
-        dataPoints,
-      } as never);
-    } else {
-      metrics.push({
-        descriptor: { ...descriptor, type: InstrumentType.COUNTER },
-        aggregationTemporality: kind === 'counter' ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
-        dataPointType: DataPointType.SUM,
-        isMonotonic: kind !== 'up-down-counter',
-        dataPoints,
-      } as never);
-    }
+/** All messages of the stream in its order. */
+export async function readTelemetry(connection: NatsConnection): Promise<TelemetryMessage[]> {
+  const jsm = await jetstreamManager(connection);
+  const { state } = await jsm.streams.info(TELEMETRY_STREAM);
+  const messages: TelemetryMessage[] = [];
+  for (let seq = state.first_seq; seq <= state.last_seq && state.messages > 0; seq++) {
+    const stored = await jsm.streams.getMessage(TELEMETRY_STREAM, { seq });
+    if (!stored) continue;
+    const subject = parseTelemetrySubject(stored.subject);
+    if (!subject) throw new Error(`not a telemetry subject: ${stored.subject}`);
+    messages.push({
+      node: subject.node,
+      signal: subject.signal,
+      outbox: stored.header.get(HEADER.outbox),
+      sequence: Number(stored.header.get(HEADER.sequence)),
+      messageId: stored.header.get('Nats-Msg-Id'),
+      sizeBytes: stored.data.length,
+      ...(subject.signal === 'metrics' ? decodeMetrics(stored.data) : decodeLogs(stored.data)),
+    });
   }
-  for (const { metric, timeMs, bounds, counts, sum, min, max, attributes = {} } of histograms) {
-    metrics.push({
-      descriptor: { name: metric, unit: 's', description: '', valueType: 1, type: InstrumentType.HISTOGRAM },
-      aggregationTemporality: AggregationTemporality.DELTA,
-      dataPointType: DataPointType.HISTOGRAM,
-      dataPoints: [
-        {
-          startTime: hrTime(timeMs),
-          endTime: hrTime(timeMs),
-          attributes,
-          value: { buckets: { boundaries: bounds, counts }, count: counts.reduce((a, b) => a + b, 0), sum, min, max },
-        },
-      ],
-    } as never);
-  }
-  const resourceMetrics: ResourceMetrics = {
-    resource: resourceOf(sender),
-    scopeMetrics: [{ scope: { name: 'test' }, metrics }],
-  };
-  return ProtobufMetricsSerializer.serializeRequest(resourceMetrics) as Uint8Array;
+  return messages;
 }
 
-/** OTLP protobuf of an ExportLogsServiceRequest. */
-export function logsPayload(sender: Sender, records: readonly TestRecord[]): Uint8Array {
-  const resource = resourceOf(sender);
-  const readable = records.map(
-    ({ timeMs, attributes = {}, ...record }) =>
-      ({
-        ...record,
-        hrTime: hrTime(timeMs),
-        hrTimeObserved: hrTime(timeMs),
-        resource,
-        instrumentationScope: { name: 'test' },
-        attributes,
-        droppedAttributesCount: 0,
-      }) as ReadableLogRecord,
-  );
-  return ProtobufLogsSerializer.serializeRequest(readable) as Uint8Array;
-}
-
-/** How a message deviates from what an outbox sends next. */
-export interface SendOptions {
-  /** Sent under this sequence instead of the next one. */
-  sequence?: number;
-  /** On the subject of this node instead of the sender's. */
-  subjectNode?: string;
-  /** Without a message id JetStream can't recognise a repeat. */
-  withoutMessageId?: boolean;
-}
-
-/** Publishes under a node's name with numbered messages, one acknowledged after the other. */
-export class TestOutbox {
-  readonly id = randomUUID();
-  readonly sender: Sender;
-  readonly #connection: () => NatsConnection;
-  readonly #partitions: number;
-  #sequence = 0;
-
-  constructor(connection: NatsConnection | (() => NatsConnection), sender: Sender, partitions: number) {
-    this.#connection = typeof connection === 'function' ? connection : () => connection;
-    this.sender = sender;
-    this.#partitions = partitions;
-  }
-
-  /** Highest sequence sent. */
-  get sequence(): number {
-    return this.#sequence;
-  }
-
-  /** Publishes and resolves with the stream sequence when JetStream has it; tries on while NATS is away. */
-  async send(signal: Signal, payload: Uint8Array, options: SendOptions = {}): Promise<number> {
-    const sequence = options.sequence ?? ++this.#sequence;
-    const node = options.subjectNode ?? this.sender.node;
-    const fields = headers();
-    fields.set(HEADER.contentType, 'application/x-protobuf');
-    fields.set(HEADER.outbox, this.id);
-    fields.set(HEADER.sequence, String(sequence));
-    const subject = telemetrySubject(partitionOf(this.sender.node, this.#partitions), signal, node);
-    const msgID = options.withoutMessageId ? {} : { msgID: `${this.id}:${sequence}` };
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const { seq } = await jetstream(this.#connection()).publish(subject, payload, {
-          headers: fields,
-          timeout: 2_000,
-          ...msgID,
-        });
-        return seq;
-      } catch (error) {
-        if (attempt >= MAX_ATTEMPTS) throw error;
-      }
-    }
-  }
-}
-
-const MAX_ATTEMPTS = 20;
-
-function resourceOf(sender: Sender) {
-  return resourceFromAttributes({
-    [RESOURCE.cluster]: sender.cluster ?? 'test',
-    [RESOURCE.site]: sender.site ?? 'lab',
-    [RESOURCE.machineId]: sender.machineId ?? `machine-of-${sender.node}`,
-    [RESOURCE.node]: sender.node,
-    ...sender.resource,
+/** The messages as ingest counts them: of the same outbox and sequence only the first. */
+export function withoutRepeats(messages: readonly TelemetryMessage[]): TelemetryMessage[] {
+  const seen = new Set<string>();
+  return messages.filter(({ outbox, sequence }) => {
+    const key = `${outbox}:${sequence}`;
+    const isNew = !seen.has(key);
+    seen.add(key);
+    return isNew;
   });
 }
 
-function hrTime(timeMs: number): [number, number] {
-  return [Math.floor(timeMs / 1_000), (timeMs % 1_000) * 1_000_000];
+/** Sum over all samples of `metric` whose attributes include `attributes`. */
+export function total(
+  messages: readonly TelemetryMessage[],
+  metric: string,
+  attributes: Record<string, unknown> = {},
+): number {
+  return samplesOf(messages, metric, attributes).reduce((sum, sample) => sum + sample.value, 0);
+}
+
+/** All samples of `metric` whose attributes include `attributes`. */
+export function samplesOf(
+  messages: readonly TelemetryMessage[],
+  metric: string,
+  attributes: Record<string, unknown> = {},
+): Sample[] {
+  return messages
+    .flatMap((message) => message.samples)
+    .filter((sample) => sample.metric === metric && includes(sample.attributes, attributes));
+}
+
+/** Media figures, all zero but `some`. */
+export function mediaSnapshot(some: Partial<MediaSnapshot> = {}): MediaSnapshot {
+  return {
+    connections: [],
+    closed: [],
+    refused: [],
+    connectionLimit: 8_000,
+    io: [],
+    streams: [],
+    framesDropped: 0,
+    sendQueueBytes: 0,
+    mergeWindowMs: 0,
+    relayPulls: [],
+    relaySwitches: [],
+    ...some,
+  };
+}
+
+/** A stream's figures, all zero but `some`. */
+export function streamSnapshot(name: string, some: Partial<StreamSnapshot> = {}): StreamSnapshot {
+  const zero = { viewers: 0, bytesIn: 0, bytesOut: 0, videoFrames: 0, audioFrames: 0 };
+  return { app: 'live', name, source: 'publisher', ...zero, ...some };
+}
+
+function includes(attributes: Record<string, unknown>, wanted: Record<string, unknown>): boolean {
+  return Object.entries(wanted).every(([key, value]) => attributes[key] === value);
+}
+
+function decodeMetrics(data: Uint8Array): Pick<TelemetryMessage, 'resource' | 'samples' | 'records'> {
+  let resource: Record<string, unknown> = {};
+  let head: MetricHead | undefined;
+  const samples: Sample[] = [];
+  const add = (point: PointBase, value: number) => {
+    if (!head) throw new Error('a point before its metric');
+    const reader = new WireReader(point.source);
+    reader.pos = point.start;
+    const attributes = plain(readAttributes(reader, point.end, attributesField(head.kind)));
+    const { name: metric, unit, kind, temporality } = head;
+    samples.push({
+      metric,
+      unit,
+      kind,
+      temporality,
+      timeMs: nanosToMillis(point.timeLow, point.timeHigh),
+      value,
+      attributes,
+    });
+  };
+  walkMetrics(data, {
+    resource(bytes) {
+      resource = resourceOf(bytes);
+      return true;
+    },
+    metric(found) {
+      head = found;
+      return true;
+    },
+    number: (point) => add(point, point.value),
+    histogram: (point) => add(point, point.sum),
+  });
+  return { resource, samples, records: [] };
+}
+
+function decodeLogs(data: Uint8Array): Pick<TelemetryMessage, 'resource' | 'samples' | 'records'> {
+  let resource: Record<string, unknown> = {};
+  const records: LogRecord[] = [];
+  walkLogs(data, {
+    resource(bytes) {
+      resource = resourceOf(bytes);
+      return true;
+    },
+    record: (record) => records.push(record),
+  });
+  return { resource, samples: [], records };
+}
+
+function resourceOf(bytes: Uint8Array): Record<string, unknown> {
+  const reader = new WireReader(bytes);
+  return plain(readAttributes(reader, reader.length, 1));
+}
+
+function plain(attributes: Attributes): Record<string, unknown> {
+  return Object.fromEntries(attributes);
 }

@@ -7,14 +7,13 @@
  * after each boot therefore goes on under a new id from 1, and what waits keeps its old id and sequence. FULL would
  * save the last seconds before a power cut for an fsync of the media's event loop per commit (ms on real disks).
  */
-import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { ConfigError, errorCode, errorMessage } from '@weir/contracts/errors';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '@weir/contracts/logger';
 import type { Signal } from '@weir/contracts/nats/names';
 import { readBootId } from './boot-id.ts';
+import { explain, identify, isDamage, type MessageRow, openOutboxFile, prepareStatements } from './outbox-file.ts';
 
 /** A message that waits. */
 export interface OutboxMessage {
@@ -56,9 +55,9 @@ export interface Outbox {
   readonly dropped: Readonly<Record<DropReason, number>>;
   /** Appends; the payload is copied. Drops and counts the oldest beyond the bounds, or this one when the disk refuses. */
   put(signal: Signal, payload: Uint8Array): void;
-  /** The oldest message, or undefined. It is safe from the bounds until it is removed or another is taken. */
+  /** The oldest message not yet removed. It is safe from the bounds until it is removed. */
   take(): OutboxMessage | undefined;
-  /** Removes a message that NATS has, or drops and counts it when `reason` is given. */
+  /** Removes the taken message, which NATS has, or drops and counts it when `reason` is given. */
   remove(message: OutboxMessage, reason?: DropReason): void;
   /** Calls `listener` after each {@link put}. */
   onPut(listener: () => void): void;
@@ -67,35 +66,13 @@ export interface Outbox {
   close(): void;
 }
 
-interface Row {
-  id: number;
-  outbox: string;
-  sequence: number;
-  signal: string;
-  payload: Uint8Array;
-}
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    outbox TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    signal TEXT NOT NULL,
-    created_ms INTEGER NOT NULL,
-    payload BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS identity (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    outbox TEXT NOT NULL,
-    boot TEXT NOT NULL,
-    base INTEGER NOT NULL
-  ) STRICT;`;
-
-const SQLITE_BUSY = 5;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
 const COMPACT_ABOVE_PAGES = 4_096;
 const COMPACT_PAGES = 512;
+/**
+ * Acknowledged messages deleted by one commit while a backlog drains: one by one, the checkpoints that follow would
+ * make the event loop wait for the disk several times a second. A kill in between repeats at most so many.
+ */
+const DELETE_BATCH = 64;
 
 /**
  * Opens or creates the outbox for this process alone. A file that is damaged is put aside as `<path>.damaged`.
@@ -131,22 +108,22 @@ class SqliteOutbox implements Outbox {
   readonly #statements;
   readonly #listeners: (() => void)[] = [];
   #nextSequence: number;
+  /** The message on its way. */
   #taken = 0;
+  /** Newest message that is acknowledged or given up; all before it are too. */
+  #doneThrough = 0;
+  /** Messages among them that are still in the file. */
+  #undeleted = 0;
   #isDiskFailing = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.#database = new DatabaseSync(options.path, { timeout: 0 });
+    this.#database = openOutboxFile(options.path);
     try {
-      this.#database.exec(
-        'PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL',
-      );
-      this.#database.exec('PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304');
-      this.#database.exec(SCHEMA);
-      const identity = this.#identify(options.bootId ?? readBootId());
+      const identity = identify(this.#database, options.bootId ?? readBootId());
       this.id = identity.outbox;
-      this.#nextSequence = this.#lastId() - identity.base + 1;
-      this.#statements = prepare(this.#database);
+      this.#nextSequence = identity.nextSequence;
+      this.#statements = prepareStatements(this.#database);
       Object.assign(this, this.#statements.count.get());
       this.#dropAged();
     } catch (error) {
@@ -156,25 +133,20 @@ class SqliteOutbox implements Outbox {
   }
 
   put(signal: Signal, payload: Uint8Array): void {
-    this.#dropAged();
-    while (this.bytes + payload.length > this.#options.maxBytes && this.#dropOldest('size'));
-    if (this.bytes + payload.length > this.#options.maxBytes) {
-      this.dropped.size++;
-      return;
-    }
     try {
+      this.#dropAged();
+      while (this.bytes + payload.length > this.#options.maxBytes && this.#dropOldest('size'));
+      if (this.bytes + payload.length > this.#options.maxBytes) {
+        this.dropped.size++;
+        return;
+      }
       this.#statements.insert.run(this.id, this.#nextSequence, signal, Date.now(), payload);
-      this.#isDiskFailing = false;
     } catch (error) {
       this.dropped.disk++;
-      if (!this.#isDiskFailing)
-        this.#options.logger.error(
-          { path: this.#options.path, err: error },
-          'the outbox cannot be written; telemetry is lost until the disk takes it again',
-        );
-      this.#isDiskFailing = true;
+      this.#diskFails(error, 'the outbox cannot be written; telemetry is lost until the disk takes it again');
       return;
     }
+    this.#isDiskFailing = false;
     this.#nextSequence++;
     this.messages++;
     this.bytes += payload.length;
@@ -182,17 +154,18 @@ class SqliteOutbox implements Outbox {
   }
 
   take(): OutboxMessage | undefined {
-    const row = this.#statements.oldest.get(0) as Row | undefined;
+    const row = this.#statements.oldest.get(this.#doneThrough) as MessageRow | undefined;
     this.#taken = row?.id ?? 0;
     return row as OutboxMessage | undefined;
   }
 
   remove(message: OutboxMessage, reason?: DropReason): void {
-    if (this.#statements.remove.run(message.id).changes === 0) return;
-    if (reason) this.dropped[reason]++;
-    this.#taken = 0;
+    this.#doneThrough = message.id;
     this.messages--;
     this.bytes -= message.payload.length;
+    if (reason) this.dropped[reason]++;
+    this.#undeleted++;
+    if (this.#undeleted >= DELETE_BATCH || this.messages === 0) this.#deleteDone();
   }
 
   onPut(listener: () => void): void {
@@ -205,37 +178,43 @@ class SqliteOutbox implements Outbox {
   }
 
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
+    if (!this.#database.isOpen) return;
+    this.#deleteDone();
+    this.#database.close();
   }
 
-  /** Who we are; anew on the first start after a boot. Numbers of a new identity start after all ids given so far. */
-  #identify(bootId: string): { outbox: string; base: number } {
-    const known = this.#database.prepare('SELECT outbox, boot, base FROM identity').get();
-    if (known && known.boot === bootId) return known as { outbox: string; base: number };
-    const identity = { outbox: randomUUID(), base: this.#lastId() };
-    this.#database
-      .prepare('INSERT OR REPLACE INTO identity (only, outbox, boot, base) VALUES (1, ?, ?, ?)')
-      .run(identity.outbox, bootId, identity.base);
-    return identity;
+  /** Everything up to the newest acknowledged message is acknowledged, because they go out in order. */
+  #deleteDone(): void {
+    try {
+      if (this.#undeleted > 0) this.#statements.removeThrough.run(this.#doneThrough);
+      this.#undeleted = 0;
+    } catch (error) {
+      this.#diskFails(error, 'published messages cannot be deleted from the outbox yet');
+    }
   }
 
-  /** The highest id ever given; AUTOINCREMENT keeps it when all rows are gone. */
-  #lastId(): number {
-    const row = this.#database.prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'messages'`).get();
-    return typeof row?.seq === 'number' ? row.seq : 0;
+  /** Says it once until the disk works again. */
+  #diskFails(error: unknown, what: string): void {
+    if (!this.#isDiskFailing) this.#options.logger.error({ path: this.#options.path, err: error }, what);
+    this.#isDiskFailing = true;
   }
 
   #dropAged(): void {
     const oldestMs = Date.now() - this.#options.maxAgeMs;
     for (;;) {
-      const row = this.#statements.oldestCreated.get(this.#taken) as { created_ms: number } | undefined;
+      const row = this.#statements.oldestCreated.get(this.#inUseThrough()) as { created_ms: number } | undefined;
       if (!row || row.created_ms >= oldestMs || !this.#dropOldest('age')) return;
     }
   }
 
+  /** Messages up to here are published or on their way: the bounds leave them alone. */
+  #inUseThrough(): number {
+    return Math.max(this.#taken, this.#doneThrough);
+  }
+
   /** Drops the oldest message that is not on its way to NATS right now; false when there is none. */
   #dropOldest(reason: DropReason): boolean {
-    const row = this.#statements.oldestSize.get(this.#taken) as { id: number; size: number } | undefined;
+    const row = this.#statements.oldestSize.get(this.#inUseThrough()) as { id: number; size: number } | undefined;
     if (!row) return false;
     this.#statements.remove.run(row.id);
     this.dropped[reason]++;
@@ -243,38 +222,4 @@ class SqliteOutbox implements Outbox {
     this.bytes -= row.size;
     return true;
   }
-}
-
-function prepare(database: DatabaseSync) {
-  const oldest = (columns: string) =>
-    database.prepare(`SELECT ${columns} FROM messages WHERE id > ? ORDER BY id LIMIT 1`);
-  return {
-    insert: database.prepare(
-      'INSERT INTO messages (outbox, sequence, signal, created_ms, payload) VALUES (?, ?, ?, ?, ?)',
-    ),
-    remove: database.prepare('DELETE FROM messages WHERE id = ?'),
-    count: database.prepare('SELECT count(*) AS messages, coalesce(sum(length(payload)), 0) AS bytes FROM messages'),
-    oldest: oldest('id, outbox, sequence, signal, payload'),
-    oldestCreated: oldest('created_ms'),
-    oldestSize: oldest('id, length(payload) AS size'),
-  };
-}
-
-function sqliteCode(error: unknown): number | undefined {
-  return typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
-}
-
-function isDamage(error: unknown): boolean {
-  const code = sqliteCode(error);
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
-}
-
-function explain(error: unknown, path: string): ConfigError {
-  if (sqliteCode(error) === SQLITE_BUSY) {
-    const message = `The outbox ${path} is in use by another process; give each node a node.dataDir of its own.`;
-    return new ConfigError('OUTBOX_IN_USE', message, { cause: error });
-  }
-  const why = errorCode(error) ?? errorMessage(error);
-  const message = `The outbox ${path} cannot be opened (${why}); check node.dataDir and its permissions.`;
-  return new ConfigError('OUTBOX_FILE', message, { cause: error });
 }

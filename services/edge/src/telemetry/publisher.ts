@@ -38,11 +38,12 @@ export interface Acknowledged {
 export interface Publisher {
   /** Resolves when the outbox is empty or after `timeoutMs`, whichever is first. */
   published(timeoutMs: number): Promise<void>;
-  /** Stops after the message under way; the rest stays in the outbox. */
+  /** Stops after the message under way (waits at most 1 s for it); the rest stays in the outbox. */
   close(): Promise<void>;
 }
 
 const ACK_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 const OTLP_CONTENT_TYPE = 'application/x-protobuf';
@@ -81,13 +82,18 @@ class StopAndWaitPublisher implements Publisher {
     this.#stopListening();
     this.#stop.abort();
     this.#wake();
-    await this.#running;
+    // an acknowledgement that takes longer is not waited for: the message is sent again after the next start
+    await Promise.race([this.#running, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
   }
 
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
-      const message = this.#options.outbox.take();
+      const message = this.#take();
+      if (message === 'unreadable') {
+        await this.#woken(RETRY_MAX_MS);
+        continue;
+      }
       if (!message) {
         this.#isEmpty();
         await this.#woken();
@@ -96,6 +102,15 @@ class StopAndWaitPublisher implements Publisher {
       const failure = await this.#publish(message);
       if (failure === undefined) failures = 0;
       else await this.#woken(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures++));
+    }
+  }
+
+  #take(): OutboxMessage | 'unreadable' | undefined {
+    try {
+      return this.#options.outbox.take();
+    } catch (error) {
+      this.#waits('the outbox cannot be read', error);
+      return 'unreadable';
     }
   }
 

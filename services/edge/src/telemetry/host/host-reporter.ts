@@ -4,7 +4,7 @@
  * left beside the lock. They are written before the sample is exported, so that a kill in between loses one sample of
  * traffic at most and nothing is ever counted twice. Before it: linux.ts or portable.ts; after it: the instruments.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { type ExclusiveLock, tryExclusiveLock } from '@weir/contracts/exclusive-lock';
@@ -68,7 +68,10 @@ export async function startHostReporter(options: HostReporterOptions): Promise<H
 class LockedHostReporter implements HostReporter {
   readonly #options: HostReporterOptions;
   readonly #bootId: string;
-  readonly #statePath: string;
+  readonly #lockPath: string;
+  readonly #countersPath: string;
+  #file: number | undefined;
+  #savedLength = 0;
   #lock: ExclusiveLock | undefined;
   #isClosed = false;
   #last: Baseline = { cpuSeconds: {}, cards: {} };
@@ -78,7 +81,8 @@ class LockedHostReporter implements HostReporter {
   constructor(options: HostReporterOptions) {
     this.#options = options;
     this.#bootId = options.bootId ?? readBootId();
-    this.#statePath = join(options.stateDir, `host-reporter-${options.cluster}`);
+    this.#lockPath = join(options.stateDir, `host-reporter-${options.cluster}.lock`);
+    this.#countersPath = join(options.stateDir, `host-reporter-${options.cluster}.json`);
   }
 
   get isReporter(): boolean {
@@ -89,7 +93,7 @@ class LockedHostReporter implements HostReporter {
   async stand(): Promise<void> {
     if (this.#lock || this.#isClosed) return;
     try {
-      this.#lock = tryExclusiveLock(`${this.#statePath}.lock`);
+      this.#lock = tryExclusiveLock(this.#lockPath);
     } catch (error) {
       throw stateDirError(this.#options.stateDir, error);
     }
@@ -121,29 +125,39 @@ class LockedHostReporter implements HostReporter {
 
   close(): void {
     this.#isClosed = true;
+    this.#closeFile();
     this.#lock?.release();
     this.#lock = undefined;
   }
 
-  #save(reading: HostReading): void {
-    const saved: SavedBaseline = {
-      bootId: this.#bootId,
-      atMs: Date.now(),
-      cpuSeconds: reading.cpuSeconds,
-      cards: reading.cards,
-    };
+  #closeFile(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  /**
+   * Overwrites the counters in place by one write, which a kill cannot tear. (Writing anew and renaming makes ext4 wait
+   * for the disk: 0.7 ms here, more on real ones, and media waits with it.)
+   */
+  #save({ cpuSeconds, cards }: HostReading): void {
+    const saved: SavedBaseline = { bootId: this.#bootId, atMs: Date.now(), cpuSeconds, cards };
+    const content = Buffer.from(JSON.stringify(saved).padEnd(this.#savedLength));
+    this.#savedLength = content.length;
     try {
-      writeFileSync(`${this.#statePath}.json.new`, JSON.stringify(saved));
-      renameSync(`${this.#statePath}.json.new`, `${this.#statePath}.json`);
+      this.#file ??= openSync(this.#countersPath, constants.O_RDWR | constants.O_CREAT);
+      writeSync(this.#file, content, 0, content.length, 0);
     } catch {
       // old counters left behind would be counted twice; without any the next reporter starts afresh
-      rmSync(`${this.#statePath}.json`, { force: true });
+      rmSync(this.#countersPath, { force: true });
+      this.#closeFile();
     }
   }
 
   #handedOver(): Baseline | undefined {
     try {
-      const saved = JSON.parse(readFileSync(`${this.#statePath}.json`, 'utf8')) as SavedBaseline;
+      const content = readFileSync(this.#countersPath, 'utf8');
+      this.#savedLength = content.length;
+      const saved = JSON.parse(content) as SavedBaseline;
       const ageMs = Date.now() - saved.atMs;
       const isFresh = ageMs >= 0 && ageMs <= HAND_OVER_INTERVALS * this.#options.intervalMs;
       return saved.bootId === this.#bootId && isFresh ? saved : undefined;
