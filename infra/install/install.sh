@@ -122,15 +122,12 @@ cat "$work/users" "$work/folders"
 changes=$((changes + $(cat "$work/users" "$work/folders" | wc -l)))
 
 # 4. Files: secrets filled in, written beside and renamed, so that no program ever reads half of one.
-fill() {
-  cp "$1" "$2"
-  while IFS='=' read -r name value; do
-    sed -i "s/@secret:$name@/$value/g" "$2"
-  done <"$work/kept"
-}
+while IFS='=' read -r name value; do
+  echo "s/@secret:$name@/$value/g"
+done <"$work/kept" >"$work/fill"
 entries file | while read -r mode owner path verb unit; do
   target=$root$path
-  fill "$here/files$path" "$work/file"
+  sed -f "$work/fill" "$here/files$path" >"$work/file"
   have=''
   [ -f "$target" ] && have=$(in_root stat -c '%a %U:%G' "$path")
   if [ "$have" = "${mode#0} $owner" ] && cmp -s "$work/file" "$target"; then continue; fi
@@ -144,10 +141,9 @@ entries file | while read -r mode owner path verb unit; do
   echo change >>"$work/changed"
   [ -z "$verb" ] || echo "$verb $unit" >>"$work/reactions"
   [ -n "$dry" ] && continue
-  mkdir -p "$(dirname "$target")"
-  cp "$work/file" "$target.weir-new"
-  chmod "$mode" "$target.weir-new"
-  in_root chown "$owner" "$path.weir-new"
+  [ -d "${target%/*}" ] || mkdir -p "${target%/*}"
+  install -m "$mode" "$work/file" "$target.weir-new"
+  [ "$owner" = root:root ] || in_root chown "$owner" "$path.weir-new"
   mv "$target.weir-new" "$target"
 done
 [ ! -f "$work/changed" ] || changes=$((changes + $(wc -l <"$work/changed")))

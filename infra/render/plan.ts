@@ -109,3 +109,22 @@ export function machineNamed(plan: Plan, name: string): NamedMachine {
   if (!machine) throw new Error(`the checked topology has no machine ${name}`);
   return machine;
 }
+
+/** An edge as a director sees it. */
+export interface RealServer {
+  address: string;
+  weight: number;
+  comment: string;
+}
+
+/** By address, the same before and after an edge took its reserved one: adding it leaves directors alone. */
+export function realServers(plan: Plan, group: NamedGroup): RealServer[] {
+  const edges = edgesOf(plan, group);
+  const weights = new Map(edges.map((edge) => [edge.address, edge.weight ?? 1]));
+  const names = new Map(edges.map((edge) => [edge.address, edge.name]));
+  return [...new Set([...weights.keys(), ...group.reserved])].sort(compareAddresses).map((address) => ({
+    address,
+    weight: weights.get(address) ?? 1,
+    comment: group.reserved.includes(address) ? 'reserved' : (names.get(address) ?? ''),
+  }));
+}

@@ -6,7 +6,7 @@ import type { MachineRole, Topology } from '@weir/contracts/topology/schema';
 import { clickhouseServer } from './clickhouse.ts';
 import { firewall, innerOpening, relayOpening } from './firewall.ts';
 import { grafana } from './grafana.ts';
-import { keepalivedConf, weightScript } from './keepalived.ts';
+import { keepalivedConf } from './keepalived.ts';
 import { directorKernel, mediaKernel, serviceKernel } from './kernel.ts';
 import { natsLeaf, natsMember } from './nats.ts';
 import { edgeConfig, ingestConfig, originConfig } from './node-config.ts';
@@ -31,6 +31,7 @@ import {
   natsUnit,
   watchdogFiles,
 } from './systemd.ts';
+import { WEIGHTS_UNIT, weightFiles } from './weights.ts';
 
 /** Every machine of the topology, by name. */
 export function renderTopology(topology: Topology): RenderedMachine[] {
@@ -87,10 +88,15 @@ function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
 }
 
 function director(plan: Plan, group: NamedGroup, machine: NamedMachine): Contribution {
+  const dynamic = plan.topology.health.dynamicWeight;
   return {
     packages: ['keepalived', 'ipvsadm'],
-    files: [keepalivedConf(plan, group, machine), weightScript(), keepalivedDropIn(machine)],
-    units: ['keepalived.service'],
+    files: [
+      keepalivedConf(plan, group, machine),
+      keepalivedDropIn(machine),
+      ...(dynamic ? weightFiles(plan, group, machine) : []),
+    ],
+    units: [...(dynamic ? [WEIGHTS_UNIT] : []), 'keepalived.service'],
   };
 }
 

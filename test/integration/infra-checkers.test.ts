@@ -159,14 +159,17 @@ describe('rendered files, judged by the programs that read them', () => {
     const why = await whyWithout(['shellcheck']);
     if (why) return t.skip(why);
     const scripts = roots.flatMap((root) =>
-      ['install.sh', 'files/usr/local/lib/weir/edge-weight', 'files/usr/local/lib/weir/watchdog'].map((name) =>
-        join(root, name),
-      ),
+      [
+        'install.sh',
+        'files/usr/local/lib/weir/edge-weight',
+        'files/usr/local/lib/weir/ask-weights',
+        'files/usr/local/lib/weir/watchdog',
+      ].map((name) => join(root, name)),
     );
     const one = [
       ...new Map(scripts.filter((path) => existsSync(path)).map((path) => [readFileSync(path, 'utf8'), path])).values(),
     ];
-    assert.equal(one.length, 3);
+    assert.equal(one.length, 4);
     const result = spawnSync('shellcheck', ['--severity=style', '--exclude=SC2016,SC2094', ...one], {
       encoding: 'utf8',
     });
