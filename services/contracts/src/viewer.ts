@@ -7,11 +7,13 @@
 export const VIEWER_QUERY = {
   /** The viewer's session id: stored as `connections.session_id`, the same as in all its measurements. */
   session: 'session',
+  /** `1` asks the edge to begin an FLV stream with {@link VIEWER_INFO_TAG}. */
+  info: 'info',
 } as const;
 
 /**
- * Name of the FLV script tag an edge sends first to each HTTP-FLV and WebSocket-FLV viewer: `onWeir` with one AMF0
- * object, {@link ViewerInfo}. Players that do not know it skip it, as they skip any script tag.
+ * Name of the FLV script tag an edge sends first to an HTTP-FLV or WebSocket-FLV viewer that asked for it: `onWeir` with
+ * one AMF0 object, {@link ViewerInfo}.
  */
 export const VIEWER_INFO_TAG = 'onWeir';
 

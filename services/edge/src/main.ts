@@ -17,6 +17,7 @@ import { Bucket } from './cluster/buckets.ts';
 import { Claims } from './cluster/claims.ts';
 import { ClusterDirectory } from './cluster/directory.ts';
 import { startHeartbeat } from './cluster/heartbeat.ts';
+import { type LoadPlayer, playerRoute } from './http/player-route.ts';
 import { startHttpServer } from './http/server.ts';
 import { hasPublisher } from './relay/probe.ts';
 import { Pulls } from './relay/pulls.ts';
@@ -37,6 +38,8 @@ import { startTelemetry } from './telemetry/telemetry.ts';
 export interface NodeOptions {
   config: Readonly<Config>;
   logger: Logger;
+  /** Gives the files of the player it serves at `/player/`; without it there is none. */
+  player?: LoadPlayer;
   /** Ends the node when aborted. */
   signal?: AbortSignal;
   /** False runs without telemetry: for tests with several nodes in one process, of which only one could measure. */
@@ -63,7 +66,7 @@ const PROBE_TIMEOUT_MS = 400;
  * Starts a node; resolves when it takes clients. NATS need not be there.
  * @throws ConfigError `EDGE_NODE_NAME`, `EDGE_RELAY_KEY`, `EDGE_ORIGIN_ADDRESS`; WeirError `EDGE_PORT_TAKEN`.
  */
-export async function startNode({ config, logger, signal, measures = true }: NodeOptions): Promise<Node> {
+export async function startNode({ config, logger, player, signal, measures = true }: NodeOptions): Promise<Node> {
   const name = nodeName(config);
   const { role } = config.node;
   const relayKey = config.relay.keys[0];
@@ -133,6 +136,7 @@ export async function startNode({ config, logger, signal, measures = true }: Nod
     closing.push(() => relayServer.close('shutdown'));
     const advertise = (port: number) => joinAddress(config.node.advertise, port);
     const claims = new Claims({
+      nats,
       node: name,
       relay: advertise(relayServer.port),
       bucket: streamsBucket,
@@ -181,6 +185,8 @@ export async function startNode({ config, logger, signal, measures = true }: Nod
     });
     closing.push(() => rtmpServer.close('shutdown'));
     const httpServer = await startHttpServer({
+      node: name,
+      player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
       host: config.http.host,
       port: config.http.port,
       streams: live,

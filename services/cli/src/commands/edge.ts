@@ -21,6 +21,7 @@ export const edge: CliCommand = {
     'limits',
     'nats',
     'telemetry',
+    'player',
   ],
   examples: [
     ['weir edge --node-name edge-1 --relay-keys secret', 'an edge on RTMP port 1935'],

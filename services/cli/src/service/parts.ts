@@ -5,6 +5,7 @@
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import type { PlayerFile } from '@weir/player/bundle';
 import type { RunningPart } from './run-service.ts';
 
 /** How to start one part. */
@@ -18,9 +19,16 @@ export type PartName = keyof typeof PARTS;
 
 async function startEdge(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
   const { startNode } = await import('@weir/edge/main');
-  const node = await startNode({ config, logger });
+  const node = await startNode({ config, logger, player: () => loadPlayer(config) });
   const { rtmp, relay, http } = node.addresses;
   return { urls: { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}` }, close: () => node.close() };
+}
+
+/** The player is built when the first viewer asks for it: a node without viewers in browsers never does. */
+async function loadPlayer({ player }: Readonly<Config>): Promise<ReadonlyMap<string, PlayerFile>> {
+  const { buildPlayer } = await import('@weir/player/bundle');
+  const { faroUrl: url, faroKey: apiKey, samplePercent } = player;
+  return buildPlayer({ measure: url === '' ? null : { url, apiKey, samplingRate: samplePercent / 100 } });
 }
 
 async function startIngestPart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {

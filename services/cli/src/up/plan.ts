@@ -88,6 +88,8 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
       : base.nats,
     clickhouse: storePort === undefined ? base.clickhouse : ownClickhouse(base, data, storePort),
     ingest: { ...base.ingest, port: ingestPort, name: base.ingest.name || 'ingest-1' },
+    // The host a viewer's page came from: the same machine, under whatever name the viewer knows it.
+    player: { ...base.player, faroUrl: base.player.faroUrl || `:${ingestPort}/faro/collect` },
   };
   const store = { ...base.store, port: storePort ?? 0, dataDir: join(data.path, 'store') };
   return {

@@ -139,7 +139,10 @@ export const ConfigSchema = section({
     }),
   }),
   player: section({
-    faroUrl: text('', 'Where the player at /player/ sends its measurements (…/faro/collect); empty = nowhere'),
+    faroUrl: text(
+      '',
+      'Where the player at /player/ sends its measurements (…/faro/collect; :4318/… = the page’s own host); empty = nowhere',
+    ),
     faroKey: secret('', 'Key the player sends them with'),
     samplePercent: count(100, 'Share of viewers whose player measures, in percent', 0, 100),
   }),

@@ -5,11 +5,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
+import { VIEWER_INFO_TAG, VIEWER_QUERY, type ViewerInfo } from '@weir/contracts/viewer';
+import { encodeAmf } from '../rtmp/amf0.ts';
 import { parseStreamName, type StreamName } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
 import type { Playback } from '../rtmp/session.ts';
 import { webSocketFrame } from '../stream/encoding.ts';
+import { DATA } from '../stream/media.ts';
 import type { Streams } from '../stream/streams.ts';
+import type { Served } from '../stream/viewer.ts';
 
 /** Allows pages of any origin to read the stream. */
 export const CORS_HEADERS = {
@@ -46,6 +50,8 @@ export function parseFlvPath(url: string): StreamName | undefined {
 
 /** What both ways of serving FLV need. */
 export interface FlvOptions {
+  /** Name of this node. */
+  node: string;
   streams: Streams;
   protocol: Protocol;
   /** A viewer left before its stream began. */
@@ -103,9 +109,11 @@ function serve(name: StreamName, request: IncomingMessage, socket: Socket, optio
     {
       socket,
       encoding: wire.encoding,
-      begin({ hasAudio, hasVideo }) {
+      begin({ hasAudio, hasVideo }, served) {
         began = true;
-        socket.write(wire.begin(options.protocol.flvHeader(hasAudio, hasVideo)));
+        const header = options.protocol.flvHeader(hasAudio, hasVideo);
+        const wantsInfo = name.query.get(VIEWER_QUERY.info) === '1';
+        socket.write(wire.begin(served && wantsInfo ? Buffer.concat([header, infoTag(served, options)]) : header));
       },
       end(reason) {
         if (ending) return;
@@ -130,6 +138,12 @@ function serve(name: StreamName, request: IncomingMessage, socket: Socket, optio
   socket.on('error', () => finish('client-reset'));
   socket.on('close', () => finish('client-closed'));
   if (socket.destroyed) finish('client-closed');
+}
+
+/** Tells the player which edge serves it, and what its clock says about the stream. */
+function infoTag({ connection, timestampMs }: Served, { node, protocol }: FlvOptions): Buffer {
+  const info: ViewerInfo = { node, connection, serverTimeMs: Date.now(), timestampMs };
+  return protocol.flvTag(DATA, 0, encodeAmf(VIEWER_INFO_TAG, { ...info }));
 }
 
 /** A whole HTTP answer that says why there is no stream. */

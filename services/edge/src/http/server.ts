@@ -1,5 +1,5 @@
 /**
- * The HTTP listener: streams for viewers (http/flv.ts), and what machines ask: is it alive, does it take clients, what
+ * The HTTP listener: streams for viewers (http/flv.ts), the player (http/player-route.ts), and what machines ask: is it alive, does it take clients, what
  * streams has it. Read-only; whatever changes something belongs on an admin port.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -10,11 +10,16 @@ import { WebSocketServer } from 'ws';
 import type { Protocol } from '../rtmp/protocol.ts';
 import type { Streams } from '../stream/streams.ts';
 import { CORS_HEADERS, type FlvOptions, parseFlvPath, refusal, serveHttpFlv, serveWebSocketFlv } from './flv.ts';
+import type { PlayerRoute } from './player-route.ts';
 
 /** Options of {@link startHttpServer}. */
 export interface HttpServerOptions {
+  /** Name of this node. */
+  node: string;
   host: string;
   port: number;
+  /** Takes requests for the player; undefined = this node serves none. */
+  player: PlayerRoute | undefined;
   streams: Streams;
   protocol: Protocol;
   /** Takes a place for a viewer; a sentence when there is none. */
@@ -37,8 +42,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Starts listening. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { streams, protocol, admit, onRefused, notReady } = options;
-  const flv: FlvOptions = { streams, protocol, onRefused };
+  const { node, player, streams, protocol, admit, onRefused, notReady } = options;
+  const flv: FlvOptions = { node, streams, protocol, onRefused };
   const webSockets = new WebSocketServer({ noServer: true, maxPayload: MAX_CLIENT_FRAME_BYTES });
   const server = createServer({ noDelay: true, requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     const name = parseFlvPath(request.url ?? '');
@@ -49,7 +54,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         onRefused('http-flv', 'limit');
         answer(response, 503, { error: 'limit', message: full });
       }
-    } else answerMachine(request, response, streams, notReady);
+    } else if (!player?.(request, response)) answerMachine(request, response, streams, notReady);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Everybody who upgrades is a stranger: an error on their socket is theirs alone.

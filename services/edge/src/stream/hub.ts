@@ -91,6 +91,11 @@ export class Hub implements Flushable {
     return count;
   }
 
+  /** Viewers' timestamp of the newest message, ms modulo 2^32; -1 before the first. */
+  get newestTimestampMs(): number {
+    return this.#last?.viewerTimestamp ?? -1;
+  }
+
   /** Media bytes handed to sockets, total. */
   get bytesOut(): number {
     let bytes = 0;

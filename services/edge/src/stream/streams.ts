@@ -189,7 +189,7 @@ export class Streams {
         session: name.query.get('session') ?? '',
         ...client,
       });
-      transport.begin(tracks);
+      transport.begin(tracks, { connection: connection.id, timestampMs: stream.hub.newestTimestampMs });
     };
     const viewer = new Viewer({
       socket: transport.socket,

@@ -6,12 +6,20 @@ import type { Socket } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
 import type { EncodingName } from './encoding.ts';
 
+/** What a client may be told of its connection when the stream begins. */
+export interface Served {
+  /** The connection's id. */
+  connection: string;
+  /** Viewers' timestamp of the newest message, ms modulo 2^32; -1 when there is none. */
+  timestampMs: number;
+}
+
 /** The protocol's side of a viewer. */
 export interface ViewerTransport {
   readonly socket: Socket;
   readonly encoding: EncodingName;
   /** Writes what precedes the first media (statuses, file header); called once, when the stream begins. */
-  begin(tracks: { hasAudio: boolean; hasVideo: boolean }): void;
+  begin(tracks: { hasAudio: boolean; hasVideo: boolean }, served?: Served): void;
   /** Tells the client why and closes; called at most once, never after the socket closed. */
   end(reason: CloseReason): void;
 }

@@ -10,7 +10,7 @@ interface PageConfig {
 }
 
 const CONSENT_KEY = 'weir-player-consent';
-const OWN_PARAMETERS: readonly string[] = ['stream', 'url', 'transport', 'latency', 'figures', 'measure'];
+const OWN_PARAMETERS: readonly string[] = ['stream', 'url', 'transport', 'latency', 'figures'];
 const TRANSPORTS = ['ws-flv', 'http-flv', 'hls'] as const;
 
 declare global {
@@ -67,13 +67,14 @@ function config(): PageConfig {
 }
 
 function measuring({ measure }: PageConfig): MeasuringOptions | undefined {
-  const url = query.get('measure') ?? measure?.url;
-  if (!url) return undefined;
+  if (!measure) return undefined;
+  // `:port/path` is another port of the host the page came from.
+  const url = measure.url.startsWith(':') ? `${location.protocol}//${location.hostname}${measure.url}` : measure.url;
   const refused = localStorage.getItem(CONSENT_KEY) === 'no' || navigator.doNotTrack === '1';
   return {
     url: new URL(url, location.href).href,
-    apiKey: measure?.apiKey ?? '',
-    samplingRate: measure?.samplingRate ?? 1,
+    apiKey: measure.apiKey,
+    samplingRate: measure.samplingRate,
     consent: !refused,
   };
 }

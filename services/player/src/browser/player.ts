@@ -309,8 +309,11 @@ export class LivePlayer {
     const newest = feed.tags.newestTimestampMs;
     if (newest !== undefined) this.#delayMs = bufferMs + live.clock.lagMs(newest, now);
     if (feed.hasEnded) return;
-    const { rate, jumpMs } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
-    if (jumpMs > 0) this.video.currentTime += jumpMs / 1_000;
+    const { rate, jumpMs, starting } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
+    if (jumpMs > 0) {
+      this.video.currentTime += jumpMs / 1_000;
+      if (starting) this.#viewing.reset();
+    }
     if (rate !== this.video.playbackRate) {
       this.video.playbackRate = rate;
       this.events.emit('rate', { rate, delayMs: this.#delayMs ?? bufferMs });

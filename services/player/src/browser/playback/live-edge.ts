@@ -16,6 +16,8 @@ export interface LiveEdgeInput {
 export interface LiveEdgeAction {
   rate: number;
   jumpMs: number;
+  /** The connection has just begun: the GOP cache is skipped over, which belongs to starting. */
+  starting: boolean;
 }
 
 /** Bounds of the buffer aimed at. */
@@ -83,10 +85,10 @@ export class LiveEdge {
     const starting = nowMs - this.#startedAtMs < START_WINDOW_MS;
     if (over > (starting ? START_JUMP_OVER_MS : JUMP_OVER_MS)) {
       this.#rate = 1;
-      return { rate: 1, jumpMs: over };
+      return { rate: 1, jumpMs: over, starting };
     }
     this.#rate = this.#nextRate(over, bufferMs < target * SLOW_UNDER);
-    return { rate: this.#rate, jumpMs: 0 };
+    return { rate: this.#rate, jumpMs: 0, starting };
   }
 
   /** Rates in steps of 0.05, so that they change seldom and can be told apart. */

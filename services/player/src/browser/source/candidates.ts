@@ -42,6 +42,7 @@ export function mediaUrl(text: string, transport: Transport, session: string | u
   const path = url.pathname.replace(EXTENSION, '') + extension;
   // A URL's scheme can't be set from ws to http in place, so it is put together anew.
   const media = new URL(`${scheme}${secure ? 's' : ''}://${url.host}${path}${url.search}`);
+  if (transport !== 'hls') media.searchParams.set(VIEWER_QUERY.info, '1');
   if (session !== undefined) media.searchParams.set(VIEWER_QUERY.session, session);
   return media;
 }

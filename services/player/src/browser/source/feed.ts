@@ -182,6 +182,8 @@ export class Feed {
 
 /** Close codes of an edge are 4000 + the HTTP status it would have answered with. */
 const STATUS_CODES = 4_000;
+/** RFC 6455 registry: the server is overloaded. */
+const TRY_AGAIN_LATER = 1_013;
 
 function closeStatus(code: number): number | undefined {
   return code > STATUS_CODES ? code - STATUS_CODES : undefined;
@@ -190,6 +192,7 @@ function closeStatus(code: number): number | undefined {
 function endOfCloseCode(code: number, answered: boolean): FeedEnd {
   const status = closeStatus(code);
   if (status !== undefined) return endOfStatus(status);
+  if (code === TRY_AGAIN_LATER) return 'full';
   return answered ? 'closed' : 'unreachable';
 }
 
