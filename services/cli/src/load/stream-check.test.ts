@@ -1,3 +1,4 @@
+/** The check that sampled viewers of the load generator make. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { StreamCheck } from './stream-check.ts';

@@ -1,3 +1,4 @@
+/** Where a configuration value comes from, which one wins, and what is said of one that cannot be used. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
