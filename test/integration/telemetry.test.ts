@@ -364,4 +364,28 @@ describe('telemetry of a node', () => {
     await first.flush();
     assert.equal((await published(first)).length, 1, 'the first one goes on');
   });
+
+  it('says so when the environment has switched OpenTelemetry off, and hinders nobody', async () => {
+    process.env.OTEL_SDK_DISABLED = 'true';
+    try {
+      await assert.rejects(
+        start(() => mediaSnapshot()),
+        { code: 'TELEMETRY_DISABLED', message: /OTEL_SDK_DISABLED/ },
+      );
+    } finally {
+      delete process.env.OTEL_SDK_DISABLED;
+    }
+    const [disabled] = running;
+    disabled?.observer.failover({
+      app: 'a',
+      stream: 'b',
+      cause: 'c',
+      from: '',
+      to: '',
+      noticedAtMs: 1,
+      gapMs: 1,
+      viewers: 1,
+    });
+    await disabled?.close();
+  });
 });

@@ -46,6 +46,8 @@ const ACK_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** Headers count towards what NATS takes; one message too large and it closes the connection. */
+const HEADERS_MAX_BYTES = 1_024;
 const OTLP_CONTENT_TYPE = 'application/x-protobuf';
 
 /** Starts to publish what is in the outbox and all that comes. */
@@ -119,7 +121,7 @@ class StopAndWaitPublisher implements Publisher {
     const { nats, outbox, subject, logger } = this.#options;
     const connection = nats.connection;
     if (nats.state !== 'connected' || !connection) return this.#waits('NATS is away');
-    if (message.payload.length > (connection.info?.max_payload ?? Number.POSITIVE_INFINITY)) {
+    if (message.payload.length + HEADERS_MAX_BYTES > (connection.info?.max_payload ?? Number.POSITIVE_INFINITY)) {
       logger.error(
         { bytes: message.payload.length },
         'dropped a telemetry message that NATS can never take; raise max_payload of the NATS servers',
