@@ -13,6 +13,8 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ALL_TESTS = ['services/**/*.test.ts', 'infra/**/*.test.ts', 'dashboards/**/*.test.ts', 'test/**/*.test.ts'];
 /** No test takes that long unless it hangs. */
 const TEST_TIMEOUT_MS = 300_000;
+/** A file that does not end (something was left open) must not hold a build for ever: then the run ends and is red. */
+const RUN_TIMEOUT_MS = 18 * 60_000;
 const TOOLS_DIR = join(ROOT, 'node_modules', '.cache', 'weir', 'tools');
 
 try {
@@ -40,6 +42,7 @@ async function test(args: readonly string[]): Promise<number> {
     cwd: ROOT,
     env: { ...process.env, PATH: path },
     stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: RUN_TIMEOUT_MS,
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
