@@ -11,7 +11,7 @@ import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import { BUCKET, isNodeName, NODE_LEASE_MS } from '@weir/contracts/nats/names';
-import type { NodeRecord, NodeRole, StreamRecord } from '@weir/contracts/nats/records';
+import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import manifest from '../package.json' with { type: 'json' };
 import { Bucket } from './cluster/buckets.ts';
 import { Claims } from './cluster/claims.ts';
@@ -141,8 +141,8 @@ export async function startNode({ config, logger, player, signal, measures = tru
       relay: advertise(relayServer.port),
       bucket: streamsBucket,
       directory,
-      isAlive: (record: StreamRecord) =>
-        hasPublisher(record, { node: name, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
+      isAlive: (record) => hasPublisher(record, { node: name, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
+      isFlowing: (stream) => builtStreams().get(stream)?.upstream?.state === 'live',
       waitMs: CLAIM_WAIT_MS,
       logger,
     });

@@ -12,6 +12,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { kvKey, NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
 import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
@@ -20,6 +21,7 @@ import type { Directory } from './directory.ts';
 
 /** Options of {@link Claims}. */
 export interface ClaimsOptions {
+  nats: NatsHandle;
   /** This node. */
   node: string;
   /** `host:port` of this node's relay listener. */
@@ -28,6 +30,8 @@ export interface ClaimsOptions {
   directory: Directory;
   /** Asks the node that holds a record whether it really has the publisher; must answer within some 100 ms. */
   isAlive(record: StreamRecord): Promise<boolean>;
+  /** True while another node sends us the stream. */
+  isFlowing(stream: string): boolean;
   /** A publisher waits for NATS at most so long. */
   waitMs: number;
   logger: Logger;
@@ -43,6 +47,8 @@ interface Held {
 
 type Outcome = 'held' | 'refused' | 'unknown';
 
+/** After NATS came back others may need so long to reconnect and to say again what they publish. */
+const UNSURE_MS = 5_000;
 /** Wrong last sequence: somebody wrote in between. */
 const CONFLICT = 10_071;
 
@@ -53,10 +59,18 @@ export class Claims implements StreamClaims {
   readonly #timer: NodeJS.Timeout;
   #lastEpoch = 0;
   #refreshing: Promise<void> | undefined;
+  /** When NATS was last connected. */
+  #connectedMs = 0;
+  readonly #stopListening: () => void;
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.refresh(), NODE_HEARTBEAT_MS).unref();
+    this.#stopListening = options.nats.onChange((state) => {
+      if (state !== 'connected') return;
+      this.#connectedMs = Date.now();
+      this.refresh();
+    });
   }
 
   async claim(stream: string, lost: () => void): Promise<StreamClaim | undefined> {
@@ -81,6 +95,7 @@ export class Claims implements StreamClaims {
   /** Gives up all claims; waits for NATS at most as long as a publisher would. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#stopListening();
     const all = [...this.#held.values()].map((held) => this.#remove(held));
     this.#held.clear();
     await Promise.race([Promise.allSettled(all), sleep(this.#options.waitMs, undefined, { ref: false })]);
@@ -97,12 +112,21 @@ export class Claims implements StreamClaims {
   async #take(held: Held): Promise<Outcome> {
     try {
       const kv = await this.#options.bucket.open();
+      const isUnsure = !kv || Date.now() - this.#connectedMs < UNSURE_MS;
+      if (isUnsure && (await this.#isTakenAsFarAsKnown(held.record.stream))) return 'refused';
       if (!kv) return 'unknown';
       return await this.#takeFrom(kv, held);
     } catch (error) {
       this.#options.logger.debug({ stream: held.record.stream, reason: errorMessage(error) }, 'a claim is not settled');
       return 'unknown';
     }
+  }
+
+  /** While NATS is away or has just come: what this node sees itself, and the last that was known. */
+  async #isTakenAsFarAsKnown(stream: string): Promise<boolean> {
+    if (this.#options.isFlowing(stream)) return true;
+    const last = this.#options.directory.publisherOf(stream);
+    return last !== undefined && last.node !== this.#options.node && (await this.#options.isAlive(last));
   }
 
   async #takeFrom(kv: KV, held: Held): Promise<Outcome> {

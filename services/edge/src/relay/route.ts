@@ -63,11 +63,13 @@ function originsFor(stream: string, { directory, configuredOrigins }: RouteOptio
   return rendezvousOrder(stream, [...known, ...configured]).map(({ capacity: _, ...source }) => source);
 }
 
+/** Edges that may have the stream. Not origins: one would take our pull and come to ask us. */
 function guesses(stream: string, directory: Directory): Source[] {
-  const edges = directory.nodes().flatMap((record) => toSource(record.node, record.addresses.relay, 'publisher') ?? []);
+  const edges = directory.nodes().filter(({ role }) => role === 'edge');
+  const sources = edges.flatMap((edge) => toSource(edge.node, edge.addresses.relay, 'publisher') ?? []);
   return rendezvousOrder(
     stream,
-    edges.map((edge) => ({ ...edge, capacity: 1 })),
+    sources.map((source) => ({ ...source, capacity: 1 })),
   ).slice(0, MAX_GUESSES);
 }
 
