@@ -1,3 +1,4 @@
+// Listening, and what a person reads when the port is taken.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';

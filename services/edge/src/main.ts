@@ -59,6 +59,10 @@ export interface Node {
 
 /** A publisher waits for the cluster's word at most so long; media comes first. */
 const CLAIM_WAIT_MS = 500;
+/** Nodes that pull from this one at the same time, times streams. */
+const MAX_RELAYS = 16_384;
+/** Connections over the limit that are kept long enough to be told so. */
+const MAX_REFUSALS = 256;
 /** The holder of a claim has so long to say that it has the publisher. */
 const PROBE_TIMEOUT_MS = 400;
 
@@ -122,6 +126,7 @@ export async function startNode({ config, logger, player, signal, measures = tru
       host: config.relay.host,
       port: config.relay.port,
       portKey: 'relay.port',
+      maxConnections: MAX_RELAYS,
       encoding: 'relay',
       sessionHost: relayHost({
         node: name,
@@ -175,6 +180,7 @@ export async function startNode({ config, logger, player, signal, measures = tru
       host: config.rtmp.host,
       port: config.rtmp.port,
       portKey: 'rtmp.port',
+      maxConnections: connections.limit + MAX_REFUSALS,
       encoding: 'rtmp',
       sessionHost: {
         publish: (stream, client, revoke) => live.publish(stream, client, revoke),
@@ -189,6 +195,7 @@ export async function startNode({ config, logger, player, signal, measures = tru
       player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
       host: config.http.host,
       port: config.http.port,
+      maxConnections: connections.limit + MAX_REFUSALS,
       streams: live,
       protocol,
       admit,
@@ -247,9 +254,11 @@ export async function startNode({ config, logger, player, signal, measures = tru
       live.close('shutdown');
       await Promise.all([rtmpServer.close('shutdown'), relayServer.close('shutdown'), httpServer.close()]);
     });
+    const closeLogged = () =>
+      close().catch((error: unknown) => logger.error({ err: error }, 'the node did not close well'));
     logger.info({ node: name, role, ...addresses }, 'node takes clients');
     if (signal?.aborted) await close();
-    else signal?.addEventListener('abort', () => void close(), { once: true });
+    else signal?.addEventListener('abort', () => void closeLogged(), { once: true });
     return { name, role, addresses, stats, close };
   } catch (error) {
     await close();

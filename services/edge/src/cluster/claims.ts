@@ -56,9 +56,10 @@ const CONFLICT = 10_071;
 export class Claims implements StreamClaims {
   readonly #options: ClaimsOptions;
   readonly #held = new Map<string, Held>();
+  readonly #removing = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   #lastEpoch = 0;
-  #refreshing: Promise<void> | undefined;
+  #isRefreshing = false;
   /** When NATS was last connected. */
   #connectedMs = 0;
   readonly #stopListening: () => void;
@@ -87,8 +88,10 @@ export class Claims implements StreamClaims {
 
   /** Writes every claim anew, as the lease wants; called by a timer and when NATS is back. */
   refresh(): void {
-    this.#refreshing ??= this.#refreshAll().finally(() => {
-      this.#refreshing = undefined;
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    void this.#refreshAll().finally(() => {
+      this.#isRefreshing = false;
     });
   }
 
@@ -96,9 +99,8 @@ export class Claims implements StreamClaims {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopListening();
-    const all = [...this.#held.values()].map((held) => this.#remove(held));
-    this.#held.clear();
-    await Promise.race([Promise.allSettled(all), sleep(this.#options.waitMs, undefined, { ref: false })]);
+    for (const held of this.#held.values()) this.#release(held);
+    await Promise.race([Promise.allSettled(this.#removing), sleep(this.#options.waitMs, undefined, { ref: false })]);
   }
 
   #record(stream: string): StreamRecord {
@@ -190,7 +192,8 @@ export class Claims implements StreamClaims {
     held.released = true;
     const { stream } = held.record;
     if (this.#held.get(stream) === held) this.#held.delete(stream);
-    void this.#remove(held);
+    const removing = this.#remove(held).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
   }
 
   /** Removes the record if it is still ours. */

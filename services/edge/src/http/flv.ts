@@ -9,7 +9,7 @@ import { VIEWER_INFO_TAG, VIEWER_QUERY, type ViewerInfo } from '@weir/contracts/
 import { encodeAmf } from '../rtmp/amf0.ts';
 import { parseStreamName, type StreamName } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
-import type { Playback } from '../rtmp/session.ts';
+import type { Playback } from '../rtmp/session-host.ts';
 import { webSocketFrame } from '../stream/encoding.ts';
 import { DATA } from '../stream/media.ts';
 import type { Streams } from '../stream/streams.ts';
@@ -147,7 +147,7 @@ function infoTag({ connection, timestampMs }: Served, { node, protocol }: FlvOpt
 }
 
 /** A whole HTTP answer that says why there is no stream. */
-export function refusal(status: string, reason: CloseReason | string): string {
+export function refusal(status: string, reason: string): string {
   const body = `${JSON.stringify({ error: reason })}\n`;
   const cors = Object.entries(CORS_HEADERS).map(([name, value]) => `${name}: ${value}`);
   const head = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close'];

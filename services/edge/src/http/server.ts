@@ -20,6 +20,8 @@ export interface HttpServerOptions {
   port: number;
   /** Takes requests for the player; undefined = this node serves none. */
   player: PlayerRoute | undefined;
+  /** Sockets at most; further ones are cut at once, without an answer. */
+  maxConnections: number;
   streams: Streams;
   protocol: Protocol;
   /** Takes a place for a viewer; a sentence when there is none. */
@@ -56,6 +58,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }
     } else if (!player?.(request, response)) answerMachine(request, response, streams, notReady);
   });
+  server.maxConnections = options.maxConnections;
+  server.on('drop', () => onRefused('http-flv', 'limit'));
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Everybody who upgrades is a stranger: an error on their socket is theirs alone.
     socket.on('error', () => socket.destroy());

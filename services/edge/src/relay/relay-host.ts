@@ -5,7 +5,7 @@
 import type { NodeRole } from '@weir/contracts/nats/records';
 import { verifyRelay } from '@weir/contracts/relay-auth';
 import { streamKey } from '../rtmp/names.ts';
-import type { SessionHost } from '../rtmp/session.ts';
+import type { SessionHost } from '../rtmp/session-host.ts';
 import type { Streams } from '../stream/streams.ts';
 
 /** Options of {@link relayHost}. */

@@ -60,7 +60,7 @@ function originsFor(stream: string, { directory, configuredOrigins }: RouteOptio
   const configured = configuredOrigins
     .filter((origin) => useConfigured && !known.some(({ node }) => node === origin.node))
     .map((origin) => ({ ...origin, kind: 'origin' as const, capacity: UNKNOWN_CAPACITY }));
-  return rendezvousOrder(stream, [...known, ...configured]).map(({ capacity: _, ...source }) => source);
+  return rendezvousOrder(stream, [...known, ...configured]);
 }
 
 /** Edges that may have the stream. Not origins: one would take our pull and come to ask us. */

@@ -16,8 +16,8 @@ const MAX_NAME_BYTES = 255;
  * `room/x`). Empty, over-long names, control characters, and segments that are empty, `.` or `..` are refused.
  */
 export function parseStreamName(app: string, name: string): StreamName | undefined {
-  const [appPath = '', appQuery = ''] = splitQuery(app);
-  const [namePath = '', nameQuery = ''] = splitQuery(name);
+  const [appPath, appQuery] = splitQuery(app);
+  const [namePath, nameQuery] = splitQuery(name);
   const segments = `${trimSlashes(appPath)}/${trimSlashes(namePath)}`.split('/');
   if (segments.length < 2 || trimSlashes(namePath) === '' || !segments.every(isSegment)) return undefined;
   const [first = '', ...rest] = segments;
@@ -62,8 +62,7 @@ function trimSlashes(text: string): string {
 }
 
 function isSegment(segment: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return segment !== '' && segment !== '.' && segment !== '..' && !/[\u0000-\u001f\u007f]/.test(segment);
+  return segment !== '' && segment !== '.' && segment !== '..' && !/\p{Cc}/u.test(segment);
 }
 
 function decodeSegment(segment: string): string {

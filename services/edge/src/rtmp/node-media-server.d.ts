@@ -18,6 +18,7 @@ declare module 'node-media-server/src/protocol/rtmp.js' {
 
 declare module 'node-media-server/src/protocol/flv.js' {
   // biome-ignore lint/style/noDefaultExport: as above
+  // biome-ignore lint/complexity/noStaticOnlyClass: theirs
   export default class Flv {
     static createHeader(hasAudio: boolean, hasVideo: boolean): Buffer;
     static createMessage(packet: { codec_type: number; size: number; dts: number; data: Buffer }): Buffer;

@@ -8,7 +8,8 @@ import type { CloseReason } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
 import type { Protocol } from './protocol.ts';
-import { RtmpSession, type SessionHost } from './session.ts';
+import { RtmpSession } from './session.ts';
+import type { SessionHost } from './session-host.ts';
 
 /** Options of {@link startRtmpServer}. */
 export interface RtmpServerOptions {
@@ -22,6 +23,8 @@ export interface RtmpServerOptions {
   maxMessageBytes: number;
   handshakeTimeoutMs: number;
   encoding: 'rtmp' | 'relay';
+  /** Sockets at most; further ones are cut at once, without an answer. */
+  maxConnections: number;
   /** Takes a place for the client; a sentence when there is none. Absent: no limit. */
   admit?: (socket: Socket) => string | undefined;
   /** A connection ended without a role. */
@@ -38,26 +41,11 @@ export interface RtmpServer {
   close(reason: CloseReason): Promise<void>;
 }
 
-/** Connections over the limit that are kept long enough to be told so, at most; beyond that they are cut at once. */
-const MAX_REFUSALS = 256;
-
 /** Starts listening. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
 export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpServer> {
   const sessions = new Map<Socket, RtmpSession>();
-  let refusals = 0;
   const server: Server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
     const full = options.admit?.(socket);
-    if (full !== undefined) {
-      if (refusals >= MAX_REFUSALS) {
-        options.onRefused('limit');
-        socket.destroy();
-        return;
-      }
-      refusals += 1;
-      socket.once('close', () => {
-        refusals -= 1;
-      });
-    }
     const session = new RtmpSession({
       socket,
       protocol: options.protocol,
@@ -73,6 +61,8 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
     sessions.set(socket, session);
     socket.once('close', () => sessions.delete(socket));
   });
+  server.maxConnections = options.maxConnections;
+  server.on('drop', () => options.onRefused('limit'));
   const port = await listen(server, { host: options.host, port: options.port, key: options.portKey, part: 'EDGE' });
   return {
     port,

@@ -8,74 +8,14 @@
 import type { Socket } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
 import { MEDIA_STREAM_ID } from '../stream/encoding.ts';
-import { type MediaMessage, toMedia } from '../stream/media.ts';
-import type { ViewerTransport } from '../stream/viewer.ts';
+import { toMedia } from '../stream/media.ts';
 import { type AmfObject, type AmfValue, asAmfObject, decodeAmf, encodeAmf } from './amf0.ts';
 import { ProtocolError } from './errors.ts';
 import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
 import { parseStreamName, type StreamName } from './names.ts';
 import { RtmpPeer } from './peer.ts';
-import { type Protocol, USER_EVENT } from './protocol.ts';
-
-/** A connection as its host sees it. */
-export interface ClientInfo {
-  socket: Socket;
-  /** `flashVer` of the connect command. */
-  userAgent: string;
-}
-
-/** A granted publish: where the media goes. */
-export interface Publication {
-  push(media: MediaMessage): void;
-  /** The publisher is gone. */
-  end(reason: CloseReason): void;
-}
-
-/** A granted play. */
-export interface Playback {
-  /** The viewer is gone, or its stream ended. */
-  end(reason: CloseReason): void;
-  /** The client paused, or went on. */
-  pause(paused: boolean): void;
-}
-
-/** Who decides about streams. */
-export interface SessionHost {
-  /**
-   * May this client publish? Resolves with what takes its media, or with the reason why not.
-   * `revoke` closes the session later on, with a reason.
-   */
-  publish(
-    stream: StreamName,
-    client: ClientInfo,
-    revoke: (reason: CloseReason) => void,
-  ): Promise<Publication | { refused: CloseReason; description: string }>;
-  /** May this client play? The transport is told when the stream begins and when it ends. */
-  play(
-    stream: StreamName,
-    client: ClientInfo,
-    transport: ViewerTransport,
-  ): Playback | { refused: CloseReason; description: string };
-}
-
-/** Options of {@link RtmpSession}. */
-export interface SessionOptions {
-  socket: Socket;
-  protocol: Protocol;
-  host: SessionHost;
-  chunkSizeBytes: number;
-  maxMessageBytes: number;
-  /** Time from connecting to publishing or playing. */
-  handshakeTimeoutMs: number;
-  /** Encoding of what it plays. */
-  encoding: 'rtmp' | 'relay';
-  /** When set, `connect` is answered with a refusal that says this. */
-  full: string | undefined;
-  /** The connection ended without a role. */
-  onRefused: (reason: CloseReason) => void;
-  /** An error of ours, which ended this session and nothing else. */
-  onBug: (error: unknown) => void;
-}
+import { USER_EVENT } from './protocol.ts';
+import type { ClientInfo, Playback, Publication, SessionOptions } from './session-host.ts';
 
 /** Commands are small; media is allowed once a publisher was let in. */
 const MAX_COMMAND_BYTES = 65_536;
@@ -88,7 +28,7 @@ export class RtmpSession {
   readonly #options: SessionOptions;
   readonly #socket: Socket;
   readonly #peer: RtmpPeer;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #app: string | undefined;
   #userAgent = '';
   #createdStream = false;
@@ -96,6 +36,8 @@ export class RtmpSession {
   #publication: Publication | undefined;
   #playback: Playback | undefined;
   #hadRole = false;
+  /** True when what is being played has begun. */
+  #began = false;
   #ending: CloseReason | undefined;
 
   constructor(options: SessionOptions) {
@@ -113,8 +55,7 @@ export class RtmpSession {
         fault: (error) => this.#fault(error),
       },
     });
-    this.#timer = setTimeout(() => this.#close(this.#silent ? 'silent' : 'idle'), options.handshakeTimeoutMs);
-    this.#timer.unref();
+    this.#expectRole();
     this.#socket.on('error', () => this.#finish('client-reset'));
     this.#socket.on('close', () => this.#finish('client-closed'));
   }
@@ -122,6 +63,13 @@ export class RtmpSession {
   /** Ends the session: tells the client when it has a role, then closes. */
   close(reason: CloseReason): void {
     this.#close(reason);
+  }
+
+  /** A client without a role has so long to get one. */
+  #expectRole(): void {
+    clearTimeout(this.#timer);
+    const timer = setTimeout(() => this.#close(this.#silent ? 'silent' : 'idle'), this.#options.handshakeTimeoutMs);
+    this.#timer = timer.unref();
   }
 
   get #silent(): boolean {
@@ -298,7 +246,8 @@ export class RtmpSession {
   }
 
   #beginPlaying(streamId: number, stream: StreamName): void {
-    if (this.#hadRole) return;
+    if (this.#began) return;
+    this.#began = true;
     this.#gotRole();
     this.#peer.userControl(USER_EVENT.streamBegin, streamId);
     this.#peer.status(streamId, 'status', 'NetStream.Play.Reset', 'Playing and resetting stream.');
@@ -317,7 +266,9 @@ export class RtmpSession {
 
   /** The client ends its stream and may begin another on the same connection. */
   #endStream(): void {
+    if (!this.#publication && !this.#playback) return;
     this.#release('client-closed');
+    this.#expectRole();
   }
 
   #result(transaction: number, info: AmfValue): void {
@@ -397,6 +348,7 @@ export class RtmpSession {
     this.#playback?.end(reason);
     this.#publication = undefined;
     this.#playback = undefined;
+    this.#began = false;
   }
 }
 

@@ -239,8 +239,8 @@ export class Hub implements Flushable {
       this.#epochStart ??= media.timestamp;
       if (this.#waiting.size > 0 && this.#canBegin()) for (const viewer of [...this.#waiting]) this.#start(viewer);
     }
+    if (this.log.end - this.log.start > TRIM_ABOVE || this.log.sizeBytes > URGENT_BYTES) this.#trim();
     if (this.#lanes.size > 0) this.#options.clock.changed(this, this.log.sizeBytes > URGENT_BYTES);
-    if (this.log.end - this.log.start > TRIM_ABOVE) this.#trim();
   }
 
   #headerTimestamp(media: MediaMessage): number {

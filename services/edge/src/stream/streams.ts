@@ -4,7 +4,7 @@
  */
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
 import { type StreamName, streamKey } from '../rtmp/names.ts';
-import type { ClientInfo, Playback, Publication } from '../rtmp/session.ts';
+import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
 import type { Connections, OpenConnection } from './connections.ts';
 import type { HubOptions } from './hub.ts';
