@@ -36,6 +36,11 @@ export interface TestIngest {
   ready(): Promise<{ status: number; reasons: string[] }>;
   /** Sum of all series of a metric in `/metrics` whose labels hold all of `labels`; 0 when there is none. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
+  /** Partitions this copy writes now, ascending. */
+  partitions(): Promise<number[]>;
+  /** Stops the process as if it hung, or lets it go on. */
+  hang(): void;
+  goOn(): void;
   close(): Promise<void>;
 }
 
@@ -54,7 +59,7 @@ interface Running {
 export async function startTestIngest(options: TestIngestOptions): Promise<TestIngest> {
   const { nats, store, config = {} } = options;
   const values: PartialConfig = {
-    log: { level: 'error' },
+    log: { level: (process.env.WEIR_TEST_LOG as 'error' | undefined) ?? 'error' },
     ...config,
     ingest: { host: '127.0.0.1', port: 0, ...config.ingest },
     nats: { servers: [nats.url], ...config.nats },
@@ -95,7 +100,20 @@ export async function startTestIngest(options: TestIngestOptions): Promise<TestI
       const response = await fetch(`${running.url}/metrics`);
       return sumOf(await response.text(), name, labels);
     },
-    close: () => end('SIGTERM'),
+    async partitions() {
+      const text = await (await fetch(`${running.url}/metrics`)).text();
+      return [...text.matchAll(/^weir_ingest_owned\{partition="(\d+)"\} 1/gm)].map((match) => Number(match[1])).sort();
+    },
+    hang() {
+      running.child.kill('SIGSTOP');
+    },
+    goOn() {
+      running.child.kill('SIGCONT');
+    },
+    async close() {
+      running.child.kill('SIGCONT');
+      await end('SIGTERM');
+    },
   };
 }
 

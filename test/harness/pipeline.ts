@@ -1,10 +1,13 @@
 /**
  * The measuring half of the system for tests: NATS, a migrated store and a connection to each, on free ports. Nodes are
- * played by harness/telemetry.ts, copies of ingest are started by harness/ingest.ts.
+ * played by harness/otlp-sender.ts, copies of ingest are started by harness/ingest.ts.
  */
 import type { ClickHouseClient } from '@clickhouse/client';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { loadConfig } from '@weir/contracts/config/load';
 import { createLogger } from '@weir/contracts/logger';
+import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { DATABASE, ROLLUPS, TABLE } from '@weir/contracts/tables';
 import { migrate } from '@weir/infra/clickhouse/migrate';
 import { startNats, type TestNats } from './nats.ts';
@@ -38,6 +41,8 @@ export async function startPipeline(): Promise<TestPipeline> {
   const { name: user, password } = store.writer;
   await migrate({ url: store.url, user, password, database: DATABASE, cluster: '', logger });
   const connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  // so that nodes can publish before a copy of ingest runs
+  await ensureTelemetryStreams(await jetstreamManager(connection), loadConfig());
   const clickhouse = store.client({ database: DATABASE });
 
   const rows = async (query: string): Promise<Record<string, string>[]> => {

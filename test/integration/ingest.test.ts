@@ -6,8 +6,8 @@ import { CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from '@weir/contracts
 import { DEAD_LETTER_STREAM, HEADER } from '@weir/contracts/nats/names';
 import { RESOURCE } from '@weir/contracts/resource';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
+import { logsPayload, metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/otlp-sender';
 import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
-import { logsPayload, metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/telemetry';
 
 const PARTITIONS = 4;
 
@@ -285,7 +285,7 @@ describe('ingest', () => {
     await outbox.send('metrics', Buffer.from('no protobuf at all'));
     await outbox.send('metrics', good.subarray(0, good.length - 5));
     await outbox.send('metrics', good, { subjectNode: 'somebody-else' });
-    await outbox.send('faro', Buffer.from('{}'));
+    await outbox.send('faro', Buffer.from('no JSON'));
     await outbox.send('metrics', good);
     await pipeline.holds("node IN ('bad-1', 'somebody-else')", { count: 1, sum: 1 });
     const letters = await deadLetters(pipeline);
@@ -295,7 +295,7 @@ describe('ingest', () => {
         ['metrics.bad-1', 'DECODE'],
         ['metrics.bad-1', 'DECODE'],
         ['metrics.somebody-else', 'NODE_MISMATCH'],
-        ['faro.bad-1', 'SIGNAL'],
+        ['faro.bad-1', 'DECODE'],
       ],
     );
     assert.match(letters[2]?.reason ?? '', /subject of the node "somebody-else" but is of the node "bad-1"/);

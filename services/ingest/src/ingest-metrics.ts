@@ -12,8 +12,8 @@ import type { InsertErrorClass } from './write/insert-error.ts';
 
 /** Figures that are looked up when somebody asks. */
 export interface IngestGauges {
-  /** Messages waiting, by partition owned by this copy. */
-  lags(): Iterable<readonly [partition: number, messages: number]>;
+  /** Every partition: whether this copy owns it, and then how many of its messages wait. */
+  partitions(): Iterable<{ readonly partition: number; readonly isOwned: boolean; readonly lag: number }>;
   /** Series in the cache. */
   cachedSeries(): number;
 }
@@ -72,14 +72,24 @@ export class IngestMetrics {
 
   /** Begins to show `gauges`. */
   observe(gauges: IngestGauges): void {
-    this.#meter
-      .createObservableGauge('weir.ingest.lag', {
-        unit: '{message}',
-        description: 'Messages not yet written, by owned partition',
-      })
-      .addCallback((result) => {
-        for (const [partition, messages] of gauges.lags()) result.observe(messages, { partition });
-      });
+    // the exporter goes on showing what was once observed: so a partition that was handed over is shown with 0
+    const lag = this.#meter.createObservableGauge('weir.ingest.lag', {
+      unit: '{message}',
+      description: 'Messages not yet written, by partition; 0 from copies that do not own it',
+    });
+    const owned = this.#meter.createObservableGauge('weir.ingest.owned', {
+      unit: '{partition}',
+      description: '1 from the copy that owns the partition, 0 from the others',
+    });
+    this.#meter.addBatchObservableCallback(
+      (result) => {
+        for (const { partition, isOwned, lag: messages } of gauges.partitions()) {
+          result.observe(lag, messages, { partition });
+          result.observe(owned, isOwned ? 1 : 0, { partition });
+        }
+      },
+      [lag, owned],
+    );
     this.#meter
       .createObservableGauge('weir.ingest.series', { unit: '{series}', description: 'Series in this copy’s cache' })
       .addCallback((result) => result.observe(gauges.cachedSeries()));

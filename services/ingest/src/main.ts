@@ -44,7 +44,7 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
   const metrics = new IngestMetrics();
   // partitions are taken only once the port is ours
   let writers: Writers | undefined;
-  metrics.observe({ lags: () => writers?.lags() ?? [], cachedSeries: () => writers?.cachedSeries() ?? 0 });
+  metrics.observe({ partitions: () => writers?.partitions() ?? [], cachedSeries: () => writers?.cachedSeries() ?? 0 });
 
   const app = fastify({ forceCloseConnections: true, trustProxy: config.faro.trustProxy });
   healthRoutes(app, {

@@ -9,6 +9,7 @@ import type { QueuedIterator } from '@nats-io/transport-node';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { fromKvKey, INGEST_LEASE_MS, kvKey } from '@weir/contracts/nats/names';
+import { isConflict } from '../kv-conflict.ts';
 
 /** What {@link startOwnership} needs. */
 export interface OwnershipOptions {
@@ -47,8 +48,8 @@ export function startOwnership(options: OwnershipOptions): Ownership {
 class LeaseKeeper implements Ownership {
   readonly #options: OwnershipOptions;
   readonly #leases = new Map<number, Lease>();
-  /** Keys of the bucket and when they were last heard of (`performance.now()`): a watch is not told of expiry. */
-  readonly #heard = new Map<string, number>();
+  /** Keys of the bucket, whose they are and when they were last heard of (`performance.now()`): expiry is not told. */
+  readonly #heard = new Map<string, { atMs: number; holder: string }>();
   readonly #timer: NodeJS.Timeout;
   #watch: QueuedIterator<KvWatchEntry> | undefined;
   #isWatched = false;
@@ -98,8 +99,8 @@ class LeaseKeeper implements Ownership {
 
   async #tick(): Promise<void> {
     const { kv, copy, partitions } = this.#options;
-    await kv.put(copyKey(copy), '');
-    this.#heard.set(copyKey(copy), performance.now());
+    await kv.put(copyKey(copy), copy);
+    this.#heard.set(copyKey(copy), { atMs: performance.now(), holder: copy });
     await this.#watchOnce();
     for (const partition of this.#leases.keys()) await this.#renew(partition);
     this.#dropExpired();
@@ -112,19 +113,28 @@ class LeaseKeeper implements Ownership {
   }
 
   async #claim(partition: number): Promise<void> {
-    const { kv, copy, logger } = this.#options;
-    if (this.#isHeard(partitionKey(partition))) return;
-    let revision: number;
-    try {
-      revision = await kv.create(partitionKey(partition), copy);
-    } catch (error) {
-      logger.debug({ partition, reason: errorMessage(error) }, 'partition is not free yet');
-      return;
-    }
+    const { copy, logger } = this.#options;
+    const key = partitionKey(partition);
+    if (this.#isHeard(key) && this.#heard.get(key)?.holder !== copy) return;
+    const revision = await this.#take(key);
+    if (revision === undefined) return;
     const stop = new AbortController();
     const working = this.#options.own(partition, stop.signal);
     this.#leases.set(partition, { revision, renewedAtMs: performance.now(), stop, working, isEnding: false });
     logger.info({ partition }, 'partition taken');
+  }
+
+  /** Takes a lease that is free, or that a former process of this copy's name left; undefined when it is another's. */
+  async #take(key: string): Promise<number | undefined> {
+    const { kv, copy } = this.#options;
+    const entry = await kv.get(key);
+    if (entry?.operation === 'PUT' && entry.string() !== copy) return undefined;
+    try {
+      return await kv.put(key, copy, { previousSeq: entry?.revision ?? 0 });
+    } catch (error) {
+      if (isConflict(error)) return undefined;
+      throw error;
+    }
   }
 
   async #renew(partition: number): Promise<void> {
@@ -137,6 +147,8 @@ class LeaseKeeper implements Ownership {
       lease.renewedAtMs = startedAtMs;
     } catch (error) {
       this.#options.logger.warn({ partition, reason: errorMessage(error) }, 'lease of a partition was not renewed');
+      // it is another copy's, or gone: no use in waiting for it to run out
+      if (isConflict(error)) lease.renewedAtMs = Number.NEGATIVE_INFINITY;
     }
   }
 
@@ -177,8 +189,8 @@ class LeaseKeeper implements Ownership {
   }
 
   #isHeard(key: string): boolean {
-    const heardAtMs = this.#heard.get(key);
-    return heardAtMs !== undefined && performance.now() - heardAtMs < INGEST_LEASE_MS;
+    const heard = this.#heard.get(key);
+    return heard !== undefined && performance.now() - heard.atMs < INGEST_LEASE_MS;
   }
 
   /** Follows the bucket; resolves when what is in it has been heard. Begins again when the watch ended. */
@@ -202,7 +214,7 @@ class LeaseKeeper implements Ownership {
   async #follow(watch: QueuedIterator<KvWatchEntry>): Promise<void> {
     for await (const entry of watch) {
       const isNew = !this.#isHeard(entry.key);
-      if (entry.operation === 'PUT') this.#heard.set(entry.key, performance.now());
+      if (entry.operation === 'PUT') this.#heard.set(entry.key, { atMs: performance.now(), holder: entry.string() });
       else this.#heard.delete(entry.key);
       // a partition was let go, or a copy came or went: what is whose may have changed
       const isCopy = entry.key.startsWith(COPY_PREFIX);

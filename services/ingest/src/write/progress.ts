@@ -5,10 +5,10 @@
  * The record needs NATS to keep what it acknowledged: with one server a power cut may lose the last two minutes
  * (`sync_interval`), three replicas do not.
  */
-import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { WeirError } from '@weir/contracts/errors';
 import type { OutboxMarksRecord } from '../consume/outbox-marks.ts';
+import { isConflict } from '../kv-conflict.ts';
 
 /** A batch that is being written: all messages of the partition from `from` to `to`, stream sequences inclusive. */
 export interface Intent {
@@ -98,12 +98,4 @@ class KvProgress implements Progress {
     }
     this.record = record;
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return (
-    error instanceof JetStreamApiError &&
-    (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
-      error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
-  );
 }

@@ -29,11 +29,19 @@ export interface WritersOptions {
   logger: Logger;
 }
 
+/** A partition as this copy sees it; `lag` = messages that wait, 0 when it is not owned. */
+export interface PartitionState {
+  readonly partition: number;
+  readonly isOwned: boolean;
+  readonly lag: number;
+}
+
 /** Running writers. */
 export interface Writers {
   /** Why data don't flow, one sentence each. */
   problems(): string[];
-  lags(): Iterable<readonly [partition: number, messages: number]>;
+  /** Every partition, owned or not. */
+  partitions(): PartitionState[];
   cachedSeries(): number;
   /** Hands all partitions over and stops. */
   close(): Promise<void>;
@@ -71,8 +79,11 @@ class PartitionWriters implements Writers {
     return [...new Set([this.#problem, ...problems])].filter((problem) => problem !== undefined);
   }
 
-  *lags(): Iterable<readonly [partition: number, messages: number]> {
-    for (const [partition, writer] of this.#writers) yield [partition, writer.lag];
+  partitions(): PartitionState[] {
+    return Array.from({ length: this.#options.config.telemetry.partitions }, (_, partition) => {
+      const writer = this.#writers.get(partition);
+      return { partition, isOwned: writer !== undefined, lag: writer?.lag ?? 0 };
+    });
   }
 
   cachedSeries(): number {
