@@ -13,6 +13,7 @@ const CHECKS = [
   { name: 'format and lint', command: [join(BIN, 'biome'), 'ci', '.'] },
   { name: 'promises', command: [join(BIN, 'oxlint'), '--type-aware', '--quiet', '.'] },
   { name: 'types', command: [join(BIN, 'tsc'), '-p', '.'] },
+  { name: 'types of the player', command: [join(BIN, 'tsc'), '-p', 'services/player'] },
   { name: 'layout', command: [process.execPath, '--test', '--test-reporter=dot', 'test/layout.test.ts'] },
 ] as const;
 

@@ -39,6 +39,15 @@ export const TOOLS = {
     isStatic: false,
     howToGet: 'install it from https://ffmpeg.org/download.html (brew install ffmpeg on macOS)',
   },
+  chromium: {
+    program: 'chromium',
+    debianPackage: 'chromium',
+    versionArguments: ['--version'],
+    versionPattern: /Chromium (\d+(?:\.\d+)*)/,
+    leastVersion: '110',
+    isStatic: false,
+    howToGet: 'install Chromium (apt install chromium, brew install chromium on macOS)',
+  },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -101,7 +101,9 @@ export class LivePlayer {
   /** Plays on at the live edge; connects again when the pause was long or the last answer was final. */
   play(): void {
     this.#wantsPlay = true;
-    if (this.#state === 'refused' || !this.#connector.feed) this.#connector.start();
+    if (this.#state === 'paused') this.#become(this.#connector.feed ? 'playing' : 'connecting');
+    if (this.#state === 'refused') this.#become('connecting');
+    if (!this.#connector.feed) this.#connector.start();
     if (this.#live) this.jumpToLive();
     void this.#startElement();
   }
@@ -262,8 +264,7 @@ export class LivePlayer {
   #onPlay(): void {
     this.#pausedAt = undefined;
     this.#viewing.reset();
-    if (this.#wantsPlay) return;
-    this.play();
+    if (!this.#wantsPlay) this.play();
   }
 
   #onVisibility(): void {

@@ -12,7 +12,7 @@ export const STYLES = `
 .freeze { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; visibility: hidden; pointer-events: none; }
 .freeze.on { visibility: visible; }
 .veil { position: absolute; inset: 0; display: grid; place-content: center; justify-items: center; gap: 6px; padding: 24px 24px 64px;
-  text-align: center; background: rgb(8 9 11 / .62); opacity: 0; pointer-events: none; transition: opacity .2s; }
+  text-align: center; background: rgb(8 9 11 / .7); opacity: 0; pointer-events: none; transition: opacity .2s; }
 .veil.on { opacity: 1; }
 .veil h2 { margin: 0; font-size: clamp(17px, 2.6cqi, 24px); font-weight: 600; letter-spacing: -.01em; text-wrap: balance; }
 .veil p { margin: 0; max-width: 40ch; color: var(--dim); text-wrap: balance; }
@@ -57,7 +57,8 @@ svg { width: 22px; height: 22px; }
 @container (max-width: 520px) {
   .volume { display: none; } .bar { padding-inline: 4px; } .bar button { min-width: 42px; }
   .veil { padding-bottom: 52px; } .veil p { font-size: 13px; }
-  .figures { font-size: 10px; line-height: 1.4; padding: 8px 10px; gap: 0 10px; top: 8px; right: 8px; } .figures canvas { display: none; }
+  .figures { font-size: 10px; line-height: 1.5; padding: 8px 10px; gap: 0 8px; inset: 8px 8px auto; grid-template-columns: auto 1fr auto 1fr; max-width: none; }
+  .figures canvas { display: none; } .big { width: 60px; height: 60px; }
 }
 @media (hover: none) { .volume { display: none; } }
 @media (prefers-reduced-motion: reduce) { .spin { animation-duration: 3s; } .bar, .veil { transition: none; } }
