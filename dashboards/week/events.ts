@@ -19,9 +19,10 @@ const CONNECTION_COLUMNS =
 
 /** Writes connections, fail-overs and viewer measurements of the week. */
 export async function insertEvents(options: EventOptions): Promise<void> {
-  await options.execute(viewers(options));
   await options.execute(publishers(options));
   await options.execute(failovers(options));
+  if (options.week.incidents.size === 0) return;
+  await options.execute(viewers(options));
   await options.execute(stalls(options));
 }
 

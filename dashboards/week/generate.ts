@@ -1,7 +1,8 @@
 /**
  * Fills a store with a week of the life of a 20-node cluster: everything by INSERT … SELECT in the engine. Raw samples
- * around the incidents and in the last hour, one-minute rows for the rest; the materialized views do the rollups.
+ * around the beginning of the incidents and in the last hour, one-minute rows for the rest; the materialized views do the rollups.
  */
+import type { MetricName } from '@weir/contracts/metrics';
 import { WEEK_CLUSTER, weekNodes } from './cluster.ts';
 import { insertEvents } from './events.ts';
 import { type Incident, type IncidentName, plantIncidents } from './incidents.ts';
@@ -17,8 +18,10 @@ export interface WeekOptions {
   readonly database: string;
   /** End of the week, Unix time in ms; cut to the whole minute. */
   readonly endMs: number;
-  /** A quiet week has none of the incidents. */
+  /** A quiet week has none of the incidents, and no connections of single viewers. */
   readonly quiet?: boolean;
+  /** Only these metrics; all when missing. */
+  readonly metrics?: readonly MetricName[];
 }
 
 /** What was made. */
@@ -30,8 +33,9 @@ export interface Week {
 
 const MINUTE_MS = 60_000;
 const WEEK_MS = 7 * 24 * 60 * MINUTE_MS;
-/** Raw samples before and after an incident. */
-const MARGIN_MS = 4 * MINUTE_MS;
+/** Raw samples from so long before an incident to so long after it began. */
+const BEFORE_MS = 4 * MINUTE_MS;
+const AFTER_MS = 7 * MINUTE_MS;
 const LIVE_MS = 65 * MINUTE_MS;
 
 /** Generates the week. A migrated, empty database is expected: running it twice counts twice. */
@@ -44,7 +48,7 @@ export async function generateWeek(options: WeekOptions): Promise<Week> {
   await execute(insertSeries(database, week));
   for (const range of splitWeek(week)) {
     for (const points of [nodePoints, streamPoints])
-      await execute(insertPoints(database, points(range, incidents), range));
+      await execute(insertPoints(options, points(range, incidents), range));
   }
   await insertEvents({ execute, database, week });
   await insertInventory(execute, database, week);
@@ -54,7 +58,7 @@ export async function generateWeek(options: WeekOptions): Promise<Week> {
 /** Windows of raw samples and of one-minute rows that together cover the week once. */
 export function splitWeek(week: Week): PointRange[] {
   const raw = [...week.incidents.values()]
-    .map(({ startMs, endMs }) => ({ startMs: startMs - MARGIN_MS, endMs: endMs + MARGIN_MS }))
+    .map(({ startMs }) => ({ startMs: startMs - BEFORE_MS, endMs: startMs + AFTER_MS }))
     .concat({ startMs: week.endMs - LIVE_MS, endMs: week.endMs })
     .sort((a, b) => a.startMs - b.startMs);
   const ranges: PointRange[] = [];
@@ -67,10 +71,11 @@ export function splitWeek(week: Week): PointRange[] {
   return ranges;
 }
 
-function insertPoints(database: string, points: string, range: PointRange): string {
+function insertPoints({ database, metrics }: WeekOptions, points: string, range: PointRange): string {
   const settings =
     'SETTINGS max_insert_threads = 1, max_block_size = 8192, min_insert_block_size_rows = 2000000, max_partitions_per_insert_block = 0';
-  const from = `FROM (${points})`;
+  const only = metrics ? ` WHERE metric IN (${metrics.map(quote).join(', ')})` : '';
+  const from = `FROM (${points})${only}`;
   if (range.stepSeconds === 5) {
     return `INSERT INTO ${database}.metric_samples (time, cluster, site, machine_id, node, metric, series_id, value)
 SELECT toDateTime64(t, 3, 'UTC'), ${quote(WEEK_CLUSTER)}, site, machine_id, node, metric, ${SERIES_ID}, if(kind = 'counter', value * 5, value) ${from} ${settings}`;

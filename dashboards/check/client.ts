@@ -1,0 +1,29 @@
+/** Asks a store or ClickHouse server over HTTP as the user that only reads. */
+import { createClient } from '@clickhouse/client';
+import type { Ask, QueryAnswer } from './run.ts';
+
+/** Where and as whom. */
+export interface AskOptions {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** An {@link Ask} and its end. Numbers come as numbers, 64-bit ones too: figures of panels, not ids. */
+export function connectAsk(options: AskOptions): { ask: Ask; close(): Promise<void> } {
+  const { url, user, password, database } = options;
+  const client = createClient({ url, username: user, password, database });
+  const ask: Ask = async (sql) => {
+    const startedAt = performance.now();
+    const result = await client.query({ query: sql, format: 'JSON' });
+    const answer = await result.json<Record<string, unknown>>();
+    return {
+      columns: answer.meta ?? [],
+      rows: answer.data,
+      rowsRead: answer.statistics?.rows_read ?? 0,
+      elapsedMs: performance.now() - startedAt,
+    } satisfies QueryAnswer;
+  };
+  return { ask, close: () => client.close() };
+}

@@ -1,0 +1,93 @@
+/**
+ * A store with a generated week of a 20-node cluster, for tests of dashboards, alert rules and SQL examples: a noisy week
+ * with planted incidents, a quiet one, and an empty database, all migrated. Takes about a minute; start it once per file.
+ */
+
+import { createLogger } from '@weir/contracts/logger';
+import type { MetricName } from '@weir/contracts/metrics';
+import { connectAsk } from '@weir/dashboards/check/client';
+import type { Ask } from '@weir/dashboards/check/run';
+import { generateWeek, type Week } from '@weir/dashboards/week/generate';
+import { migrate } from '@weir/infra/clickhouse/migrate';
+import { startTestStore, type TestStore } from './store.ts';
+
+/** Metrics that alert rules judge: all a quiet week needs. */
+const JUDGED: readonly MetricName[] = [
+  'system.cpu.utilization',
+  'system.memory.utilization',
+  'system.filesystem.utilization',
+  'system.network.io',
+  'system.network.speed',
+  'system.clock.offset',
+  'process.uptime',
+  'nodejs.eventloop.delay.p99',
+  'live.connections',
+  'live.connections.limit',
+  'live.connections.opened',
+  'live.connections.closed',
+  'live.stream.viewers',
+  'live.stream.frames',
+  'weir.outbox.messages',
+  'weir.outbox.dropped',
+  'weir.ingest.lag',
+  'weir.ingest.delay',
+  'weir.ingest.dead_letters',
+];
+
+/** What a test may ask, as the user that only reads. */
+export interface TestWeek {
+  readonly store: TestStore;
+  readonly noisy: Week;
+  readonly quiet: Week;
+  readonly ask: Ask;
+  readonly askQuiet: Ask;
+  readonly askEmpty: Ask;
+  /** Time it took to make the noisy week. */
+  readonly madeInMs: number;
+  close(): Promise<void>;
+}
+
+/** Starts the store and fills it. */
+export async function startTestWeek(): Promise<TestWeek> {
+  const store = await startTestStore({ maxExecutionSeconds: 60 });
+  const logger = createLogger('test', 'warn');
+  const { name: user, password } = store.writer;
+  const writer = store.client({ request_timeout: 300_000 });
+  const execute = async (sql: string): Promise<void> => {
+    await writer.command({ query: sql });
+  };
+  try {
+    for (const database of ['weir', 'weir_quiet', 'weir_empty']) {
+      await migrate({ url: store.url, user, password, database, cluster: '', logger });
+    }
+    // Nothing asks the quiet week for more than ten minutes at once: its coarser levels need not be made.
+    for (const level of ['1h_from_10m', '1d_from_1h', '1w_from_1d'])
+      await execute(`DROP VIEW weir_quiet.metric_${level}`);
+    const endMs = Date.now();
+    const startedAt = performance.now();
+    const noisy = await generateWeek({ execute, database: 'weir', endMs });
+    const madeInMs = performance.now() - startedAt;
+    const quiet = await generateWeek({ execute, database: 'weir_quiet', endMs, quiet: true, metrics: JUDGED });
+    const reader = { url: store.url, user: store.reader.name, password: store.reader.password };
+    const [full, calm, empty] = ['weir', 'weir_quiet', 'weir_empty'].map((database) =>
+      connectAsk({ ...reader, database }),
+    );
+    if (!full || !calm || !empty) throw new Error('three databases');
+    return {
+      store,
+      noisy,
+      quiet,
+      madeInMs,
+      ask: full.ask,
+      askQuiet: calm.ask,
+      askEmpty: empty.ask,
+      async close() {
+        await Promise.all([full.close(), calm.close(), empty.close()]);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

@@ -1,0 +1,182 @@
+/** Alert rules over the week: which fire, for whom and when; and that none does when nothing is the matter. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Firing, type RuleRow, RuleState } from '@weir/dashboards/alerts/evaluate';
+import { type AlertRule, ruleOverSql, ruleSql } from '@weir/dashboards/alerts/rule';
+import { ALERT_RULES } from '@weir/dashboards/alerts/rules';
+import { expandQuery } from '@weir/dashboards/check/expand';
+import type { Ask } from '@weir/dashboards/check/run';
+import type { Week } from '@weir/dashboards/week/generate';
+import type { Incident, IncidentName } from '@weir/dashboards/week/incidents';
+import type { TestWeek } from '@weir/test/harness/week';
+
+/** Rules that must fire at each incident, with labels that must be among those of the firing. */
+const EXPECTED: Readonly<Record<IncidentName, readonly [rule: string, labels: Record<string, string>][]>> = {
+  'all-silent': [['measuring-blind', { cluster: 'weir' }]],
+  'ingest-lag': [['ingest-lag', { cluster: 'weir' }]],
+  'outbox-filling': [['outbox-filling', { node: 'edge-06' }]],
+  'connection-spike': [
+    ['connection-spike', { node: 'edge-07' }],
+    ['connection-spike-cluster', { cluster: 'weir' }],
+  ],
+  drain: [],
+  'cpu-full': [['cpu-full', { host: 'edge-14.example' }]],
+  'dead-letters': [['dead-letters', { cluster: 'weir' }]],
+  'limit-near': [['connections-near-limit', { node: 'edge-01' }]],
+  'node-dead': [['node-silent', { node: 'edge-12' }]],
+  'clock-off': [['clock-off', { host: 'edge-05.example' }]],
+  'origin-lost': [
+    ['origin-lost', { node: 'origin-1' }],
+    ['failover-slow', { cause: 'upstream-lost' }],
+  ],
+  'memory-full': [['memory-full', { host: 'edge-10.example' }]],
+  'publisher-flapping': [['publisher-flapping', { app: 'live', stream: 'news' }]],
+  'stream-orphaned': [['stream-orphaned', { app: 'sport', stream: 'final "2026"' }]],
+  'edge-slow': [
+    ['card-full', { host: 'edge-03.example' }],
+    ['slow-viewers', { node: 'edge-03' }],
+    ['event-loop-slow', { node: 'edge-03' }],
+  ],
+  'disk-full': [['disk-full', { host: 'edge-09.example' }]],
+};
+
+/** What makes an incident one needs time: the third publish within ten minutes comes two minutes after the first. */
+const EVIDENT_AFTER_MS: Partial<Record<IncidentName, number>> = { 'publisher-flapping': 120_000 };
+
+/** An alarm may outlast its cause: the last bad minute, the ten minutes the flapping rule looks back, the time a rule keeps firing. */
+const AFTER_MS = 21 * 60_000;
+
+/** Registers the tests. */
+export function testAlerts(get: () => TestWeek): void {
+  describe('alert rules as sets over the week', () => {
+    it('fire for every planted incident within two minutes, and for nothing else', async (t) => {
+      const { ask, noisy } = get();
+      const firings = await firingsOver(ask, noisy);
+      for (const incident of noisy.incidents.values()) {
+        for (const [rule, labels] of EXPECTED[incident.name]) {
+          const found = firings.find(
+            (firing) => firing.rule === rule && matches(firing, labels) && overlaps(firing, incident),
+          );
+          assert.ok(found, `${rule} did not fire for ${incident.name}`);
+          const delay = found.fromSeconds - (incident.startMs + (EVIDENT_AFTER_MS[incident.name] ?? 0)) / 1_000;
+          t.diagnostic(`${incident.name}: ${rule} after ${delay} s`);
+          assert.ok(delay <= 120, `${rule} fired ${delay} s after ${incident.name} began`);
+        }
+      }
+      assert.deepEqual(unexplained(firings, noisy), []);
+    });
+
+    it('raise not one alarm in a quiet week', async () => {
+      const { askQuiet, quiet } = get();
+      assert.deepEqual(await firingsOver(askQuiet, quiet), []);
+    });
+  });
+
+  describe('alert rules minute by minute, with their very query', () => {
+    const own = (name: IncidentName) => new Set(EXPECTED[name].map(([rule]) => rule));
+    for (const name of Object.keys(EXPECTED) as IncidentName[]) {
+      it(`find ${name} within two minutes${own(name).size === 0 ? ': by nobody' : ''}`, async () => {
+        const { ask, noisy } = get();
+        const incident = noisy.incidents.get(name);
+        assert.ok(incident);
+        const rules =
+          own(name).size === 0
+            ? ALERT_RULES.filter((rule) => rule.name === 'node-silent')
+            : ALERT_RULES.filter((rule) => own(name).has(rule.name));
+        for (const rule of rules) {
+          const firings = await simulate(ask, rule, incident);
+          if (own(name).size === 0) {
+            assert.deepEqual(firings, []);
+            continue;
+          }
+          const [first] = firings;
+          assert.ok(first, `${rule.name} did not fire`);
+          const delay = first.fromSeconds - (incident.startMs + (EVIDENT_AFTER_MS[name] ?? 0)) / 1_000;
+          assert.ok(delay > 0 && delay <= 120, `${rule.name} fired after ${delay} s`);
+        }
+      });
+    }
+  });
+
+  describe('a rule', () => {
+    it('is an error, not good news, when ClickHouse is away', async () => {
+      const { store } = get();
+      const { connectAsk } = await import('@weir/dashboards/check/client');
+      const wrong = connectAsk({ url: 'http://127.0.0.1:9', user: store.reader.name, password: '', database: 'weir' });
+      try {
+        for (const rule of ALERT_RULES) {
+          assert.notEqual(rule.whenFailing as string, 'OK');
+          await assert.rejects(askRule(wrong.ask, rule, Date.now()));
+        }
+      } finally {
+        await wrong.close();
+      }
+      assert.deepEqual(
+        ALERT_RULES.filter((rule) => rule.whenFailing === 'Alerting').map((rule) => rule.name),
+        ['measuring-blind'],
+      );
+    });
+    it('that watches the pipeline fires when there is nothing at all, the others do not', async () => {
+      const { askEmpty, noisy } = get();
+      for (const rule of ALERT_RULES) {
+        const rows = await askRule(askEmpty, rule, noisy.endMs);
+        assert.deepEqual(rows, [], rule.name);
+      }
+      assert.deepEqual(
+        ALERT_RULES.filter((rule) => rule.whenEmpty === 'Alerting').map(({ name }) => name),
+        ['measuring-blind'],
+      );
+    });
+  });
+}
+
+async function askRule(ask: Ask, rule: AlertRule, atMs: number): Promise<RuleRow[]> {
+  const sql = expandQuery(ruleSql(rule), { fromMs: atMs - 300_000, toMs: atMs, maxDataPoints: 1_000, variables: {} });
+  return (await ask(sql)).rows as RuleRow[];
+}
+
+/** Every 30 s (every minute for the slower groups) from three minutes before to three after the incident's first five minutes. */
+async function simulate(ask: Ask, rule: AlertRule, incident: Incident): Promise<Firing[]> {
+  const state = new RuleState(rule);
+  const from = incident.startMs - 120_000;
+  const to = Math.min(incident.endMs, incident.startMs + 240_000);
+  const every = rule.group === 'capacity' ? 60_000 : 30_000;
+  for (let at = from; at <= to; at += every) state.evaluate(at / 1_000, await askRule(ask, rule, at));
+  return state.finish(to / 1_000);
+}
+
+/** All firings of all rules over a week, one evaluation a minute. */
+async function firingsOver(ask: Ask, week: Week): Promise<Firing[]> {
+  const from = week.startMs / 1_000 + 600;
+  const to = week.endMs / 1_000;
+  const all: Firing[] = [];
+  for (const rule of ALERT_RULES) {
+    const { rows } = await ask(ruleOverSql(rule, from, to));
+    const byMinute = Map.groupBy(rows as RuleRow[], (row) => Number(row.at));
+    const state = new RuleState(rule);
+    // Minutes without a row matter too: they end what was pending or firing.
+    for (let at = from; at <= to; at += 60) state.evaluate(at, byMinute.get(at) ?? []);
+    all.push(...state.finish(to));
+  }
+  return all;
+}
+
+function matches(firing: Firing, labels: Record<string, string>): boolean {
+  return Object.entries(labels).every(([key, value]) => firing.labels[key] === value);
+}
+
+function overlaps(firing: Firing, incident: Incident): boolean {
+  return firing.toSeconds * 1_000 > incident.startMs && firing.fromSeconds * 1_000 <= incident.endMs + AFTER_MS;
+}
+
+/** Firings that no incident explains: of another rule, of somebody else, or at another time. */
+function unexplained(firings: readonly Firing[], week: Week): Firing[] {
+  return firings.filter(
+    (firing) =>
+      ![...week.incidents.values()].some((incident) =>
+        EXPECTED[incident.name].some(
+          ([rule, labels]) => rule === firing.rule && matches(firing, labels) && overlaps(firing, incident),
+        ),
+      ),
+  );
+}
