@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import type { Engine, Turn } from './engine/engine.ts';
 import type { OutputPipe } from './engine/pipes.ts';
 import type { RunResult, SessionSetup } from './engine/session.ts';
-import { fromEngine, refuse } from './exceptions.ts';
+import { fromEngine, QueryException, refuse } from './exceptions.ts';
 import type { Answer, Summary } from './http/answer.ts';
 import { type RequestBody, spool } from './http/body.ts';
 import type { QueryRequest } from './http/request.ts';
@@ -33,6 +33,7 @@ export interface Execution {
 const PARALLEL_PARSING_BYTES = 1_048_576;
 
 type Select = Extract<Statement, { kind: 'select' }>;
+type Other = Pick<Extract<Statement, { kind: 'other' }>, 'format'>;
 type Insert = Extract<Statement, { kind: 'insert' }>;
 
 /**
@@ -40,72 +41,77 @@ type Insert = Extract<Statement, { kind: 'insert' }>;
  * @throws QueryException for every way a query can fail; the answer is then still open.
  */
 export async function execute(execution: Execution): Promise<void> {
-  const { request, body, engine } = execution;
+  const { request, body, engine, signal } = execution;
   const separator = request.urlQuery !== '' && body.head.length > 0 ? '\n' : '';
-  let bytes = Buffer.concat([Buffer.from(request.urlQuery + separator), body.head]);
-  let statement = analyse(bytes.toString('latin1'));
+  const bytes = Buffer.concat([Buffer.from(request.urlQuery + separator), body.head]);
+  const statement = analyse(bytes.toString('latin1'));
   if (statement.kind === 'empty') throw refuse('SYNTAX_ERROR', 'Syntax error: Empty query');
-  if (statement.kind !== 'insert' && body.rest) {
-    throw refuse('SYNTAX_ERROR', 'Max query size exceeded: a statement without rows may have 1 MiB');
+  if (statement.kind === 'insert') {
+    if (request.role === 'reader') throw refuse('READONLY', 'Cannot execute query in readonly mode');
+    await insert(execution, statement, bytes);
+    return;
   }
-  const isReader = request.role === 'reader';
-  if (isReader && statement.kind === 'insert') throw refuse('READONLY', 'Cannot execute query in readonly mode');
-  if (statement.kind === 'select' || (isReader && statement.kind === 'other')) {
-    // The engine's own parser has the last word on what the statement is, before anything is put into it.
-    const normalised = await engine.normalise(bytes.toString('utf8', 0, statement.end)).catch(asQueryException);
-    if (isReader) guardReader(normalised, execution.forbidden);
-    bytes = Buffer.from(normalised);
-    statement = analyse(bytes.toString('latin1'));
-  }
-  if (statement.kind === 'insert') await insert(execution, statement, bytes);
-  else if (statement.kind === 'select') await select(execution, statement, bytes);
-  else if (statement.kind === 'other')
-    await other(execution, bytes.toString('utf8', 0, statement.end), statement.format);
+  if (body.rest) throw refuse('SYNTAX_ERROR', 'Max query size exceeded: a statement without rows may have 1 MiB');
+  const sql = bytes.toString('utf8', 0, statement.end);
+  const isWrite = request.role === 'writer' && statement.kind === 'other';
+  const run = (turn: Turn): Promise<void> =>
+    isWrite ? other(execution, turn, sql, statement) : read(execution, turn, sql);
+  await engine
+    .take(isWrite ? 'writes' : 'reads', signal, run)
+    .catch((error: unknown) => Promise.reject(fromEngine(error)));
+}
+
+/** A statement that reads: the engine's own parser has the last word on what it is, before anything is put into it. */
+async function read(execution: Execution, turn: Turn, sql: string): Promise<void> {
+  const normalised = await turn.normalise(sql);
+  if (execution.request.role === 'reader') guardReader(normalised, execution.forbidden);
+  const bytes = Buffer.from(normalised);
+  const statement = analyse(bytes.toString('latin1'));
+  if (statement.kind === 'select') await select(execution, turn, statement, bytes);
+  else if (statement.kind === 'other') await other(execution, turn, normalised, statement);
 }
 
 /** A result of any size: through a pipe, byte for byte as the engine writes it. */
-async function select(execution: Execution, statement: Select, bytes: Buffer): Promise<void> {
-  const { request, answer, signal, engine } = execution;
+async function select(execution: Execution, turn: Turn, statement: Select, bytes: Buffer): Promise<void> {
+  const { request, answer } = execution;
   const format = statement.format ?? request.defaultFormat;
   answer.begin(format, request.waitEndOfQuery);
-  await engine
-    .take('reads', setupOf(execution), signal, (turn) =>
-      turn.pipes.lend(async (pipe) => {
-        const output = `\nINTO OUTFILE '${pipe.path}' APPEND`;
-        const formatClause = statement.format === undefined ? ` FORMAT ${format}` : '';
-        const tail = bytes.toString('utf8', statement.outputAt, statement.end);
-        const sql = `${bytes.toString('utf8', 0, statement.outputAt)}${output}${formatClause}\n${tail}`;
-        const deliver = deliverer(execution, format);
-        const result = await stream(turn, pipe, sql, deliver, signal).catch((error: unknown) => {
-          throw fromEngine(error, output);
-        });
-        await answer.succeed(resultSummary(result));
-      }),
-    )
-    .catch(asQueryException);
+  const result = await turn.pipes.lend(async (pipe) => {
+    const output = `INTO OUTFILE '${pipe.path}' APPEND`;
+    const formatClause = statement.format === undefined ? ` FORMAT ${format}` : '';
+    const tail = bytes.toString('utf8', statement.outputAt, statement.end);
+    const sql = `${bytes.toString('utf8', 0, statement.outputAt)}\n${output}${formatClause}\n${tail}`;
+    return await stream(execution, turn, pipe, sql, deliverer(execution, format)).catch((error: unknown) => {
+      throw fromEngine(error, output);
+    });
+  });
+  await answer.succeed(resultSummary(result));
 }
 
 /** Runs `sql`, which writes into `pipe`, and hands on what comes out; cancelled when the client goes away. */
 async function stream(
+  execution: Execution,
   turn: Turn,
   pipe: OutputPipe,
   sql: string,
   deliver: Deliver,
-  signal: AbortSignal,
 ): Promise<RunResult> {
+  const { signal } = execution;
   const stop = (): void => {
-    pipe.destroy();
+    pipe.discard();
     void turn.cancel();
   };
+  signal.throwIfAborted();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const running = turn.session.run(sql).finally(() => pipe.finish());
-    const pumping = deliver(pipe.stream).catch((error: unknown) => {
+    const running = turn.run(setupOf(execution), sql).finally(() => pipe.finish());
+    const pumping = deliver(pipe.chunks).catch((error: unknown) => {
       stop();
       throw error;
     });
     const [ran, pumped] = await Promise.allSettled([running, pumping]);
     signal.throwIfAborted();
+    if (pumped.status === 'rejected' && pumped.reason instanceof QueryException) throw pumped.reason;
     if (ran.status === 'rejected') throw ran.reason;
     if (pumped.status === 'rejected') throw pumped.reason;
     return ran.value;
@@ -143,7 +149,7 @@ async function insert(execution: Execution, statement: Insert, bytes: Buffer): P
     const settings = bytes.toString('utf8', statement.settingsAt, statement.settingsEnd);
     const sql = `${bytes.toString('utf8', 0, statement.inputAt)}\n${input}\n${settings}\nFORMAT ${statement.format}`;
     const result = await engine
-      .take('writes', setup, signal, (turn) => turn.session.run(sql))
+      .take('writes', signal, (turn) => turn.run(setup, sql))
       .catch((error: unknown) => Promise.reject(fromEngine(error, input)));
     const { rows, rowBytes } = result;
     await answer.succeed({ read_rows: rows, read_bytes: rowBytes, written_rows: rows, written_bytes: rowBytes });
@@ -153,12 +159,9 @@ async function insert(execution: Execution, statement: Insert, bytes: Buffer): P
 }
 
 /** DDL, SHOW, INSERT … SELECT and the like. */
-async function other(execution: Execution, sql: string, format: string | undefined): Promise<void> {
-  const { request, answer, signal, engine } = execution;
-  const gate = request.role === 'writer' ? 'writes' : 'reads';
-  const result = await engine
-    .take(gate, setupOf(execution), signal, (turn) => turn.session.run(sql, request.defaultFormat))
-    .catch(asQueryException);
+async function other(execution: Execution, turn: Turn, sql: string, { format }: Other): Promise<void> {
+  const { request, answer } = execution;
+  const result = await turn.run(setupOf(execution), sql, request.defaultFormat);
   const bytes = Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.byteLength);
   const named = format ?? request.defaultFormat;
   answer.begin(bytes.length === 0 ? undefined : named, true);
@@ -173,8 +176,4 @@ function setupOf({ request, limits }: Execution): Omit<SessionSetup, 'marker'> {
 
 function resultSummary(result: RunResult): Summary {
   return { result_rows: result.rows, result_bytes: result.rowBytes };
-}
-
-function asQueryException(error: unknown): never {
-  throw fromEngine(error);
 }

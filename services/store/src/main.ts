@@ -17,6 +17,8 @@ import { createFront } from './http/front.ts';
 import { forbiddenFunctions } from './sql/reader-guard.ts';
 import type { StoreUsers } from './users.ts';
 
+const IDLE_SWEEP_MS = 20;
+
 /** What {@link startStore} needs. */
 export interface StoreOptions {
   config: Config['store'];
@@ -92,8 +94,10 @@ async function openEngine(dataDir: string, threads: number, logger: Logger): Pro
 async function stop(server: Server, closing: AbortController, engine: Engine): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
   closing.abort(refuse('ABORTED', 'The store is closing'));
+  // A connection kept alive becomes idle only when its last answer is out.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   await closed;
+  clearInterval(sweep);
   await engine.close();
 }

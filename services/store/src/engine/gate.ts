@@ -25,6 +25,7 @@ interface Waiter {
 export class Gate {
   readonly #options: GateOptions;
   readonly #queue = new Set<Waiter>();
+  readonly #idle: Array<() => void> = [];
   #running = 0;
   #refused = 0;
 
@@ -48,6 +49,11 @@ export class Gate {
     return () => this.#leave();
   }
 
+  /** Resolves when nothing runs any more. */
+  async idle(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
   async #wait(signal: AbortSignal): Promise<void> {
     if (this.#queue.size >= this.#options.queueLength) throw this.#full();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -69,6 +75,7 @@ export class Gate {
     const [first] = this.#queue;
     if (!first) {
       this.#running--;
+      if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
       return;
     }
     this.#queue.delete(first);

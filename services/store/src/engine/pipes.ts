@@ -13,12 +13,12 @@ import { promisify } from 'node:util';
 export interface OutputPipe {
   /** Where the engine writes. */
   readonly path: string;
-  /** The bytes; ends after {@link OutputPipe.finish}. */
-  readonly stream: Socket;
-  /** The engine wrote all it will: the stream ends once it is read. */
+  /** The bytes, read once; ends after {@link OutputPipe.finish}. */
+  readonly chunks: AsyncIterable<Buffer>;
+  /** The engine wrote all it will: the bytes end once they are read. */
   finish(): void;
-  /** Nobody wants the rest: the engine's next write fails. */
-  destroy(): void;
+  /** Nobody wants the rest. It is still read, for a thread of the engine that writes to a full pipe could not be cancelled. */
+  discard(): void;
 }
 
 /** A fixed set of pipes, one for each place at the gates. */
@@ -41,19 +41,17 @@ export class PipePool {
   }
 
   /**
-   * Lends a pipe to `use`, and takes it back when that is done and the stream is closed.
+   * Lends a pipe to `use`, and takes it back when that is done; the engine must then be done with it, too.
    * The caller must hold a place at a gate: there are as many pipes as places.
    */
   async lend<T>(use: (pipe: OutputPipe) => Promise<T>): Promise<T> {
     const path = this.#free.pop();
     if (path === undefined) throw new RangeError('A result pipe was asked for without a place at a gate');
     const pipe = openPipe(path);
-    const closed = new Promise<void>((resolve) => pipe.stream.once('close', () => resolve()));
     try {
       return await use(pipe);
     } finally {
-      pipe.destroy();
-      await closed;
+      await pipe.close();
       this.#free.push(path);
     }
   }
@@ -64,25 +62,27 @@ export class PipePool {
   }
 }
 
-function openPipe(path: string): OutputPipe {
+function openPipe(path: string): OutputPipe & { close(): Promise<void> } {
   // A reader alone would see the end before the engine opens its side: the keeper is a writer that says nothing.
   let keeper: number | undefined = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-  const stream = new Socket({
-    fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
-    readable: true,
-    writable: false,
-  });
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stream = new Socket({ fd: reader, readable: true, writable: false });
+  const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
   const finish = (): void => {
     if (keeper !== undefined) closeSync(keeper);
     keeper = undefined;
   };
   return {
     path,
-    stream,
+    chunks: stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>,
     finish,
-    destroy() {
+    discard() {
+      stream.removeAllListeners('readable').on('data', () => {});
+    },
+    async close() {
       finish();
       stream.destroy();
+      await closed;
     },
   };
 }

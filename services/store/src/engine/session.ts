@@ -2,8 +2,8 @@
  * One request's session of the engine. Opening one takes a fifth of a millisecond, so each request has its own: settings,
  * database, query parameters and read-only mode cannot reach another request. Read-only mode is set last and cannot be left.
  */
-import { type ChdbResult, Session } from 'chdb';
 import { refuse } from '../exceptions.ts';
+import type { Binding } from './binding.ts';
 
 /** The state a session is in before the statement runs. */
 export interface SessionSetup {
@@ -31,31 +31,31 @@ export interface RunResult {
 export interface EngineSession {
   /**
    * Runs one statement.
-   * @throws ChdbError as the engine puts it; see exceptions.ts.
+   * @throws Error as the engine puts it; see exceptions.ts.
    */
   run(sql: string, format?: string): Promise<RunResult>;
+  /** Frees the session; nothing may run on it. */
   close(): void;
 }
 
 /**
  * Opens a session on the engine's data directory.
- * @throws ChdbError when a setting's value or the database is refused.
+ * @throws Error of the engine when a setting's value or the database is refused.
  */
-export async function openSession(path: string, setup: SessionSetup): Promise<EngineSession> {
-  const session = new Session(path);
+export async function openSession(binding: Binding, path: string, setup?: SessionSetup): Promise<EngineSession> {
+  const connection = binding.CreateConnection(path);
   try {
-    await session.queryAsync(setupStatements(setup));
+    if (setup) await binding.QueryAsyncConnection(connection, setupStatements(setup), 'Null');
   } catch (error) {
-    session.close();
+    binding.CloseConnection(connection);
     throw error;
   }
   return {
     async run(sql, format = 'TabSeparated') {
-      const result: ChdbResult = await session.queryAsync(sql, { format });
-      // The binding calls them rowsRead and bytesRead; what was read from storage it does not tell.
-      return { bytes: result.bytes(), rows: result.rowsRead, rowBytes: result.bytesRead };
+      const { bytes, rowsRead, bytesRead } = await binding.QueryAsyncConnection(connection, sql, format);
+      return { bytes, rows: rowsRead, rowBytes: bytesRead };
     },
-    close: () => session.close(),
+    close: () => binding.CloseConnection(connection),
   };
 }
 

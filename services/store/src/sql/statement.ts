@@ -78,11 +78,11 @@ function analyseInsert(text: string): Statement | undefined {
       if (is(token, 'SELECT') || is(token, 'WITH')) return undefined;
       if (is(token, 'INFILE') && is(previous, 'FROM')) throw refuseInfile();
       if (is(token, 'SETTINGS')) settingsAt = token.start;
-      if (is(token, 'VALUES')) return insertAt(token, settingsAt, 'Values', token.end);
       if (is(previous, 'FORMAT') && token.kind !== 'symbol') {
-        if (is(token, 'VALUES')) return insertAt(previous!, settingsAt, 'Values', token.end);
-        return insertAt(previous!, settingsAt, token.text, afterLineBreak(text, token.end));
+        const dataAt = is(token, 'VALUES') ? token.end : afterLineBreak(text, token.end);
+        return insertAt(previous!, settingsAt, token.text, dataAt);
       }
+      if (is(token, 'VALUES')) return insertAt(token, settingsAt, 'Values', token.end);
     }
     depth = depthAfter(token, depth);
     beforePrevious = previous;
