@@ -1,3 +1,4 @@
+/** Keeps the tables of the contracts README equal to the catalogue they are generated from. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';

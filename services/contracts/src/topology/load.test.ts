@@ -1,3 +1,4 @@
+/** What a topology file may say, and the sentence for each mistake in it. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';

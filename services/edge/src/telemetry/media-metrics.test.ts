@@ -1,3 +1,4 @@
+/** What media counted becomes deltas and gauges, streams that end included. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MediaSnapshot } from '../stats.ts';

@@ -1,3 +1,4 @@
+/** The outbox on disk: order, bounds, restarts, damage. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** Sampling times lie on the grid of the UTC clock. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { startUtcGrid, type UtcGrid } from './utc-grid.ts';

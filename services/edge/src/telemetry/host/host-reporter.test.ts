@@ -1,3 +1,4 @@
+/** One reporter per machine, and what is handed over when it dies. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

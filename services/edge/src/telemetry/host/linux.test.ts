@@ -1,3 +1,4 @@
+/** Figures read out of /proc and /sys, from recorded files. */
 import assert from 'node:assert/strict';
 import { cpus, totalmem } from 'node:os';
 import { describe, it } from 'node:test';
