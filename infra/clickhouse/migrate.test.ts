@@ -52,6 +52,7 @@ describe('migrations', () => {
   });
 
   it('quote the database name', () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of migrations look like this
     const [statement] = renderMigration('CREATE TABLE ${database}.t ENGINE = ${engine:MergeTree};', {
       database: 'we`ir',
       cluster: '',
