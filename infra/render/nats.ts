@@ -47,9 +47,10 @@ leafnodes {
   host: ${machine.address}
   port: ${ports.natsLeaf}
 ${tls(topology, '  ', false)}  authorization {
-    user: leaf
-    password: "${secretReference('NATS_PASSWORD_LEAF')}"
-    account: WEIR
+    users: [
+      { user: leaf, password: "${secretReference('NATS_PASSWORD_LEAF')}", account: WEIR }
+      { user: leaf-system, password: "${secretReference('NATS_PASSWORD_LEAF')}", account: SYS }
+    ]
   }
 }
 ${accounts(users, true)}`;
@@ -86,19 +87,20 @@ export function natsLeaf(plan: Plan, machine: NamedMachine): Contribution {
   const { ports } = topology;
   const password = secretReference('NATS_PASSWORD_LEAF');
   const scheme = topology.tls.enabled ? 'tls' : 'nats-leaf';
-  const urls = withRole(plan, 'nats')
-    .map((member) => `        "${scheme}://leaf:${password}@${member.address}:${ports.natsLeaf}"\n`)
-    .join('');
+  const remote = (user: string, account: string) => `    {
+      urls: [
+${withRole(plan, 'nats')
+  .map((member) => `        "${scheme}://${user}:${password}@${member.address}:${ports.natsLeaf}"\n`)
+  .join('')}      ]
+      account: ${account}
+${topology.tls.enabled ? `      tls { ca_file: "${topology.tls.ca}" }\n` : ''}    }
+`;
   const users = natsUsers(plan);
   const content = `${common(topology, machine)}
 leafnodes {
+  # with the system account connected too, JetStream of the cluster is reached from here as if it were local
   remotes: [
-    {
-      urls: [
-${urls}      ]
-      account: WEIR
-${topology.tls.enabled ? `      tls { ca_file: "${topology.tls.ca}" }\n` : ''}    }
-  ]
+${remote('leaf', 'WEIR')}${remote('leaf-system', 'SYS')}  ]
 }
 ${accounts(users, false)}`;
   return {

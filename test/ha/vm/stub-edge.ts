@@ -1,11 +1,12 @@
 /**
  * A small stand-in for an edge where fail-over is timed: says its name, echoes, or sends bytes at a rate; answers the
- * directors' health check and question for its weight. node stub-edge.ts NAME RTMP_PORT HTTP_PORT RELAY_PORT
+ * directors' health check and question for its weight. node stub-edge.ts NAME RTMP_PORT HTTP_PORT RELAY_PORT [HOST=address]
  */
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 
 const [name = '', rtmpPort, httpPort, relayPort] = process.argv.slice(2);
+const host = process.env.HOST ?? '0.0.0.0';
 const TICK_MS = 100;
 let weight = 100;
 
@@ -26,7 +27,7 @@ function serve(socket: Socket): void {
   });
 }
 
-for (const port of [rtmpPort, relayPort]) createTcpServer(serve).listen(Number(port), '0.0.0.0');
+for (const port of [rtmpPort, relayPort]) createTcpServer(serve).listen(Number(port), host);
 createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://stub');
   const set = url.searchParams.get('set');
@@ -34,4 +35,4 @@ createServer((request, response) => {
   if (url.pathname === '/weight') response.end(`${weight}\n`);
   else if (url.pathname === '/healthz') response.end('{"status":"ok"}\n');
   else response.writeHead(404).end();
-}).listen(Number(httpPort), '0.0.0.0', () => process.stdout.write('ready\n'));
+}).listen(Number(httpPort), host, () => process.stdout.write('ready\n'));

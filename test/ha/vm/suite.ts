@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Clients, GuestMachine, makeLink } from './machines.ts';
 import { Results } from './results.ts';
 
 const VIP = '10.9.0.100';
 const RENDERED = '/mnt/rendered';
-const STUB = fileURLToPath(new URL('./stub-edge.ts', import.meta.url));
+/** The guest runs the files of this folder as plain JavaScript (boot.ts). */
+const STUB = new URL('./stub-edge.js', import.meta.url).pathname;
 /** Assertions allow this many times the figure aimed at: one slow core, shared. */
 const ALLOWANCE = 3;
 
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   await settled();
   await spread(clients);
   onlyVirtualAddress(client);
-  hiding(client, origin);
+  await hiding(clients, client, origin);
   onLink(attacker);
   await directorSendsNothing(clients);
   await drain(clients);
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   await cutOff(clients);
   await crash(clients);
   await comesBack(clients);
-  await hidingOnDirectors(clients, client, attacker);
+  await hidingOnDirectors(clients, attacker);
   clients.close();
 }
 
@@ -161,12 +161,22 @@ function onlyVirtualAddress(client: GuestMachine): void {
 
 /** What one connection by busybox hears within a second. */
 function hears(machine: GuestMachine, host: string, port: number): string {
-  return machine.run(`busybox timeout 1 busybox nc ${host} ${port} </dev/null`).output.split('\n')[0] ?? '';
+  return machine.run(`busybox timeout 1 busybox nc ${host} ${port} </dev/null 2>/dev/null`).output.split('\n')[0] ?? '';
 }
 
 const OPEN = /^e\d/;
 
-function hiding(client: GuestMachine, origin: GuestMachine): void {
+/** Those of `tries` that an edge answers, all tried at once. */
+async function waysThrough(clients: Clients, tries: [host: string, port: number][]): Promise<string[]> {
+  const heard = await Promise.all(
+    tries.map(([host, port]) => clients.ask<Record<string, number>>('count', { host, port, count: 1 })),
+  );
+  return tries
+    .filter((_, at) => Object.keys(heard[at] ?? {}).some((who) => OPEN.test(who)))
+    .map((way) => way.join(':'));
+}
+
+async function hiding(clients: Clients, client: GuestMachine, origin: GuestMachine): Promise<void> {
   const tries: [host: string, port: number][] = [
     [VIP, 19350],
     [VIP, 8080],
@@ -178,11 +188,11 @@ function hiding(client: GuestMachine, origin: GuestMachine): void {
     ['10.9.0.21', 8080],
     ['10.9.0.21', 1936],
   ];
-  const through = tries.filter(([host, port]) => hears(client, host, port) !== '').map((way) => way.join(':'));
+  const through = await waysThrough(clients, tries);
   const health = client.run('curl -s --max-time 1 http://10.9.0.21:8080/healthz').output;
   results.add({
     check: `none of ${tries.length + 1} direct ways past the directors is open`,
-    passed: through.length === 0 && health === '' && OPEN.test(hears(client, VIP, 1935)),
+    passed: through.length === 0 && health === '' && (await waysThrough(clients, [[VIP, 1935]])).length === 1,
     measured: through.length === 0 && health === '' ? 'none' : [...through, health].join(', '),
     target: 'none',
     source: 'its rule breaks TCP as written',
@@ -223,7 +233,7 @@ async function directorSendsNothing(clients: Clients): Promise<void> {
   const director = master();
   if (!director) throw new Error('no master');
   const sentBefore = director.sentBytes();
-  const names = await clients.ask<string[]>('download', { host: VIP, port: 1935, count: 30, bytesPerSecond: 50_000 });
+  await clients.ask('download', { host: VIP, port: 1935, count: 30, bytesPerSecond: 50_000 });
   await delay(6_000);
   const looks = await clients.ask<{ bytes: number; dead: string | null }[]>('look');
   await clients.ask('release');
@@ -237,7 +247,7 @@ async function directorSendsNothing(clients: Clients): Promise<void> {
     measured: `${share.toFixed(1)} % of ${(delivered / 1e6).toFixed(1)} MB sent by it, ${out} packets out through IPVS`,
     target: '≤ 5 %, 0 packets',
     source: 'CPU 0 %',
-    detail: JSON.stringify(names.length),
+    detail: JSON.stringify(looks),
   });
 }
 
@@ -383,7 +393,7 @@ async function comesBack(clients: Clients): Promise<void> {
 }
 
 /** The other design, switched to while running: the directors hide the port, nothing is tracked. */
-async function hidingOnDirectors(clients: Clients, client: GuestMachine, attacker: GuestMachine): Promise<void> {
+async function hidingOnDirectors(clients: Clients, attacker: GuestMachine): Promise<void> {
   for (const machine of [...directors, ...edges]) {
     machine.install(`${RENDERED}-director/${machine.name}`);
     machine.must('nft -f /etc/weir/firewall.nft');
@@ -395,15 +405,18 @@ async function hidingOnDirectors(clients: Clients, client: GuestMachine, attacke
     40_000,
   );
   const tally = await clients.ask<Record<string, number>>('count', { host: VIP, port: 1935, count: 12 });
-  const direct = [VIP, '10.9.0.21'].flatMap((host) => [19350, 8080].map((port) => hears(client, host, port)));
+  const direct = await waysThrough(
+    clients,
+    [VIP, '10.9.0.21'].flatMap((host) => [19350, 8080].map((port): [string, number] => [host, port])),
+  );
   const [edge] = edges;
   attacker.must(`ip neigh replace ${VIP} lladdr ${edge?.mac()} dev eth0 nud permanent`);
   const onTheLink = hears(attacker, VIP, 1935) + hears(attacker, VIP, 19350);
   results.add({
     check: 'hiding on the directors instead spreads and hides as well',
-    passed: tally.e1 === 6 && tally.e2 === 4 && tally.e3 === 2 && direct.join('') === '' && onTheLink === '',
-    measured: `${tally.e1} / ${tally.e2} / ${tally.e3}, direct ways heard "${direct.join('')}${onTheLink}"`,
-    target: '6 / 4 / 2, nothing',
+    passed: tally.e1 === 6 && tally.e2 === 4 && tally.e3 === 2 && direct.length === 0 && onTheLink === '',
+    measured: `${tally.e1} / ${tally.e2} / ${tally.e3}, direct ways open: ${[...direct, onTheLink].join(' ') || 'none'}`,
+    target: '6 / 4 / 2, none',
     detail: JSON.stringify(tally),
   });
 }

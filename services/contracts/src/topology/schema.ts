@@ -195,7 +195,7 @@ export const TopologySchema = section({
   tls: section({
     enabled: flag(false, 'TLS between nodes and NATS and among NATS servers'),
     ca: text('/etc/weir/tls/ca.pem', 'Certificate authority, on each machine'),
-    cert: text('/etc/weir/tls/cert.pem', 'The machine’s certificate'),
+    cert: text('/etc/weir/tls/cert.pem', 'The machine’s certificate; names its address and localhost'),
     key: text('/etc/weir/tls/key.pem', 'The machine’s key'),
   }),
   admin: section({
