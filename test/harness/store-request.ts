@@ -26,7 +26,7 @@ export async function ask(
   { url = {}, headers = {}, signal }: StoreRequestOptions = {},
 ): Promise<StoreAnswer> {
   const user = role === 'nobody' ? undefined : store[role];
-  const response = await fetch(`${store.url}/?${new URLSearchParams(url)}`, {
+  const response = await fetch(`${store.url}/?${new URLSearchParams(url).toString()}`, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { ...(user && { 'X-ClickHouse-User': user.name, 'X-ClickHouse-Key': user.password }), ...headers },
     ...(body === undefined ? {} : { body }),

@@ -9,7 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type ClickHouseClient, type ClickHouseClientConfigOptions, createClient } from '@clickhouse/client';
+import {
+  type ClickHouseClient,
+  type ClickHouseClientConfigOptions,
+  ClickHouseLogLevel,
+  createClient,
+} from '@clickhouse/client';
 import type { Config } from '@weir/contracts/config/schema';
 import { WeirError } from '@weir/contracts/errors';
 
@@ -46,6 +51,8 @@ export interface TestStore {
 
 const WRITER: TestCredentials = { name: 'weir', password: 'write-secret' };
 const READER: TestCredentials = { name: 'weir_read', password: 'read-secret' };
+/** Errors reach the test as exceptions; printed as well they would look like failures. */
+const QUIET = { level: ClickHouseLogLevel.OFF };
 const PROCESS = fileURLToPath(new URL('./store-process.ts', import.meta.url));
 
 interface Running {
@@ -90,7 +97,13 @@ export async function startTestStore(options: TestStoreOptions = {}): Promise<Te
       return hasEnded(running.child) ? 0 : (running.child.pid ?? 0);
     },
     client(clientOptions = {}) {
-      const client = createClient({ url, username: WRITER.name, password: WRITER.password, ...clientOptions });
+      const client = createClient({
+        url,
+        username: WRITER.name,
+        password: WRITER.password,
+        log: QUIET,
+        ...clientOptions,
+      });
       clients.push(client);
       return client;
     },

@@ -10,7 +10,7 @@ describe('@clickhouse/client against the store', () => {
 
   before(async () => {
     store = await startTestStore();
-    client = store.client({ compression: { request: true, response: true }, log: { level: 127 } });
+    client = store.client({ compression: { request: true, response: true } });
     await client.command({ query: 'CREATE DATABASE live' });
     await client.command({
       query:
@@ -61,7 +61,7 @@ describe('@clickhouse/client against the store', () => {
   });
 
   it('raises an error in the middle of a stream as the typed error it is', async () => {
-    const failing = store.client({ log: { level: 127 } });
+    const failing = store.client();
     const result = await failing.query({
       query: 'SELECT number, throwIf(number = 400000) FROM numbers(500000)',
       format: 'JSONEachRow',

@@ -1,7 +1,8 @@
 /** What was acknowledged stays, once: de-duplication through cascaded rollups, kill -9, and who may open a data directory. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { WeirError } from '@weir/contracts/errors';
@@ -107,6 +108,19 @@ describe('data in the store', () => {
       return true;
     });
     assert.equal((await ask(store, 'reader', 'SELECT 1')).text, '1\n');
+  });
+});
+
+describe('the folder of the store', () => {
+  it('may have a quote in its path, but nothing the engine takes for a pattern', async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-it's-"));
+    const store = await startTestStore({ dataDir: folder });
+    await ask(store, 'writer', 'CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a');
+    await ask(store, 'writer', 'INSERT INTO t VALUES (1)');
+    assert.equal((await ask(store, 'reader', 'SELECT a FROM t')).text, '1\n');
+    await store.close();
+    await assert.rejects(startTestStore({ dataDir: join(folder, '{a,b}') }), { code: 'STORE_DIR_UNUSABLE' });
+    rmSync(folder, { recursive: true });
   });
 });
 

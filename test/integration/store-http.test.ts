@@ -125,6 +125,12 @@ describe('the HTTP interface of the store', () => {
     assert.equal(revised.body.length - plain.body.length, blocks * (8 + 16));
   });
 
+  it('says so when a column cannot be written for such a client', async () => {
+    const answer = await write("SELECT CAST('{}', 'JSON') AS j FORMAT Native", { client_protocol_version: '54460' });
+    assert.deepEqual([answer.status, answer.code], [501, 48]);
+    assert.match(answer.text, /type JSON.*toJSONString/);
+  });
+
   it('reads every format, binary or text, as it writes it', async () => {
     await write('CREATE TABLE source (id UInt64, s String, l Array(Nullable(Int32))) ENGINE = MergeTree ORDER BY id');
     await write(

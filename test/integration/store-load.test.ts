@@ -63,6 +63,21 @@ describe('the store under load', () => {
     await until(async () => (await running('1000000000003')) === 0);
   });
 
+  it('frees what small queries took while a long one runs', { skip: process.platform !== 'linux' }, async () => {
+    const stop = new AbortController();
+    const long = open('SELECT sleepEachRow(1) FROM numbers(1000000) SETTINGS max_block_size = 1', stop.signal).catch(
+      () => {},
+    );
+    await until(async () => (await running('sleepEachRow')) === 1);
+    const before = residentBytes();
+    for (let round = 0; round < 400; round++) await write('SELECT 1');
+    // With sessions that wait for the long query this is 300 MiB.
+    assert.ok(residentBytes() - before < 100 * MEGABYTE);
+    stop.abort();
+    await long;
+    await until(async () => (await running('sleepEachRow')) === 0);
+  });
+
   it('answers health checks and small queries while heavy ones run', async () => {
     const stop = new AbortController();
     const heavy = Array.from({ length: 4 }, (_, n) =>

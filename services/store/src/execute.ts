@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Engine, Turn } from './engine/engine.ts';
 import type { OutputPipe } from './engine/pipes.ts';
-import type { RunResult, SessionSetup } from './engine/session.ts';
+import { quoteString, type RunResult, type SessionSetup } from './engine/session.ts';
 import { fromEngine, QueryException, refuse } from './exceptions.ts';
 import type { Answer, Summary } from './http/answer.ts';
 import { type RequestBody, spool } from './http/body.ts';
@@ -77,7 +77,7 @@ async function select(execution: Execution, turn: Turn, statement: Select, bytes
   const format = statement.format ?? request.defaultFormat;
   answer.begin(format, request.waitEndOfQuery);
   const result = await turn.pipes.lend(async (pipe) => {
-    const output = `INTO OUTFILE '${pipe.path}' APPEND`;
+    const output = `INTO OUTFILE ${quoteString(pipe.path)} APPEND`;
     const formatClause = statement.format === undefined ? ` FORMAT ${format}` : '';
     const tail = bytes.toString('utf8', statement.outputAt, statement.end);
     const sql = `${bytes.toString('utf8', 0, statement.outputAt)}\n${output}${formatClause}\n${tail}`;
@@ -145,7 +145,7 @@ async function insert(execution: Execution, statement: Insert, bytes: Buffer): P
     if (sizeBytes < PARALLEL_PARSING_BYTES) {
       setup.settings = new Map([['input_format_parallel_parsing', '0'], ...setup.settings]);
     }
-    const input = `FROM INFILE '${path}' COMPRESSION 'none'`;
+    const input = `FROM INFILE ${quoteString(path)} COMPRESSION 'none'`;
     const settings = bytes.toString('utf8', statement.settingsAt, statement.settingsEnd);
     const sql = `${bytes.toString('utf8', 0, statement.inputAt)}\n${input}\n${settings}\nFORMAT ${statement.format}`;
     const result = await engine

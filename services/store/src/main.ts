@@ -37,7 +37,7 @@ export interface RunningStore {
 
 /**
  * Starts the store and resolves when it answers. One per process: the engine has one data directory per process.
- * @throws ConfigError `STORE_USERS`, WeirError `STORE_DIR_IN_USE`, `STORE_PORT_TAKEN`, `STORE_OPEN_FAILED`.
+ * @throws ConfigError `STORE_USERS`, `STORE_DIR_UNUSABLE`; WeirError `STORE_DIR_IN_USE`, `STORE_PORT_TAKEN`, `STORE_OPEN_FAILED`.
  */
 export async function startStore({ config, users, logger }: StoreOptions): Promise<RunningStore> {
   if (users.writer.name === users.reader.name) {
@@ -46,8 +46,15 @@ export async function startStore({ config, users, logger }: StoreOptions): Promi
       `The writing and the reading user of the store are both "${users.writer.name}": give them different names.`,
     );
   }
-  const threads = await growThreadPool();
   const dataDir = resolve(config.dataDir);
+  if (/[*?{}]/.test(dataDir)) {
+    // FROM INFILE would take it for a pattern, find no file and insert nothing.
+    throw new ConfigError(
+      'STORE_DIR_UNUSABLE',
+      `The store cannot have its data in ${dataDir}: choose a folder for store.dataDir without * ? { } in its path.`,
+    );
+  }
+  const threads = await growThreadPool();
   const lock = tryExclusiveLock(join(dataDir, 'lock'));
   if (!lock) {
     throw new WeirError(

@@ -30,6 +30,8 @@ const INTERFACE_PARAMETERS: ReadonlySet<string> = new Set([
   'session_check',
   'close_session',
   'add_http_cors_header',
+  // The store puts its own there, to find the query again when it is to be cancelled.
+  'log_comment',
 ]);
 
 /** What the store cannot do and must not seem to do: a value other than 0 is refused. */
@@ -82,7 +84,7 @@ export function readSettings(role: Role, url: URLSearchParams, isKnown: (name: s
       found.parameters.set(name.slice('param_'.length), value);
     } else if (READER_SETTINGS.test(name) || (role === 'writer' && WRITER_SETTINGS.test(name))) {
       found.settings.set(name, value);
-    } else if (!INTERFACE_PARAMETERS.has(name) && name !== 'log_comment') {
+    } else if (!INTERFACE_PARAMETERS.has(name)) {
       throw isKnown(name)
         ? refuse('SETTING_CONSTRAINT_VIOLATION', `Setting ${name} should not be changed`)
         : refuse('UNKNOWN_SETTING', `Setting ${name} is neither a builtin setting nor started with the prefix 'SQL_'`);

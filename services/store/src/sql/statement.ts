@@ -71,14 +71,16 @@ function depthAfter(token: Token, depth: number): number {
 function analyseInsert(text: string): Statement | undefined {
   let depth = 0;
   let settingsAt = -1;
+  let previousIsName = false;
   let previous: Token | undefined;
   let beforePrevious: Token | undefined;
   for (const token of tokens(text)) {
-    if (depth === 0 && !namesTable(previous, beforePrevious)) {
+    const isName = namesTable(previous, beforePrevious);
+    if (depth === 0 && !isName) {
       if (is(token, 'SELECT') || is(token, 'WITH')) return undefined;
       if (is(token, 'INFILE') && is(previous, 'FROM')) throw refuseInfile();
       if (is(token, 'SETTINGS')) settingsAt = token.start;
-      if (is(previous, 'FORMAT') && token.kind !== 'symbol') {
+      if (is(previous, 'FORMAT') && !previousIsName && token.kind !== 'symbol') {
         const dataAt = is(token, 'VALUES') ? token.end : afterLineBreak(text, token.end);
         return insertAt(previous!, settingsAt, token.text, dataAt);
       }
@@ -87,6 +89,7 @@ function analyseInsert(text: string): Statement | undefined {
     depth = depthAfter(token, depth);
     beforePrevious = previous;
     previous = token;
+    previousIsName = isName;
   }
   return undefined;
 }
