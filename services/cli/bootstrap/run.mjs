@@ -11,6 +11,7 @@ const SCRIPTS = {
   test: { file: 'services/cli/dev/test.ts', args: [] },
   check: { file: 'services/cli/dev/check.ts', args: [] },
   bench: { file: 'services/cli/dev/bench.ts', args: [] },
+  'test:ha': { file: 'test/ha/run.ts', args: [] },
 };
 
 const [name = '', ...rest] = process.argv.slice(2);

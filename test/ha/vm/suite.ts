@@ -1,6 +1,6 @@
 /**
  * What happens inside the virtual machine: a client, an attacker, two directors, three edges and an origin's address are
- * set up from rendered files, then killed, cut off, drained and attacked. Before it guest.sh, after it lvs.test.ts.
+ * set up from rendered files, then killed, cut off, drained and attacked. Before it guest.sh, after it lvs.ha.ts.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -137,7 +137,12 @@ export const TopologySchema = section({
     ),
   }),
   vrrp: section({
-    advertSeconds: seconds(0.2, 'Time between adverts; a dead master is noticed after about three', 0.05, 10),
+    advertSeconds: seconds(
+      0.1,
+      'Time between adverts; a dead master is noticed after about three; below 0.1 masters flap at start',
+      0.05,
+      10,
+    ),
     unicast: flag(false, 'Adverts to the partners’ addresses where multicast is not carried'),
     preempt: flag(
       false,

@@ -17,7 +17,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/
 /** Not under /tmp, which the guest has of its own; the kernel stays for the next run. */
 const work = join(repository, 'node_modules', '.cache', 'weir-ha');
 /** The guest's share of a busy host may be small; WEIR_HA_TIMEOUT_MS gives it longer. */
-const TIMEOUT_MS = Number(process.env.WEIR_HA_TIMEOUT_MS ?? 330_000);
+const TIMEOUT_MS = Number(process.env.WEIR_HA_TIMEOUT_MS ?? 300_000);
 
 const why =
   (await whyWithout(['qemu-system-x86_64', 'keepalived', 'ipvsadm', 'nft', 'busybox', 'depmod', 'cpio', 'curl'])) ??
