@@ -15,7 +15,7 @@ import type { TestStore } from './store.ts';
 export interface TestIngestOptions {
   nats: Pick<TestNats, 'url'>;
   store: Pick<TestStore, 'url' | 'writer'>;
-  /** Keys of the configuration besides the addresses. */
+  /** Keys of the configuration besides the addresses. `WEIR_TEST_LOG` in the environment sets the log level. */
   config?: PartialConfig;
 }
 

@@ -1,9 +1,8 @@
 /** Telemetry's way from OTLP bytes on NATS to rows and rollups in ClickHouse, with the real parts. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from '@weir/contracts/events';
-import { DEAD_LETTER_STREAM, HEADER } from '@weir/contracts/nats/names';
 import { RESOURCE } from '@weir/contracts/resource';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { logsPayload, metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/otlp-sender';
@@ -245,61 +244,38 @@ describe('ingest', () => {
     assert.equal(await ingest.metric('weir_ingest_lost_total'), 3);
   });
 
-  it('leaves out points it can’t store, counts them by reason, and keeps the others of the message', async () => {
-    const outbox = outboxOf('skip-1');
-    const timeMs = Date.now();
-    const point = (more: Partial<TestPoint>): TestPoint => ({
-      metric: 'live.io',
-      kind: 'gauge',
-      value: 1,
-      timeMs,
-      ...more,
-    });
-    const attributes = Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`a${index}`, 'x']));
-    const points = [
-      point({ attributes: { good: 1 } }),
-      point({ value: Number.NaN, attributes: { n: 1 } }),
-      point({ value: Number.POSITIVE_INFINITY, attributes: { n: 2 } }),
-      point({ timeMs: 1_000 }),
-      point({ timeMs: Date.UTC(2100, 0) }),
-      point({ attributes }),
-      point({ metric: 'x'.repeat(10_000) }),
-      point({ metric: 'live.total', kind: 'cumulative' }),
-    ];
-    const reasons = { 'not-finite': 2, time: 2, attributes: 1, name: 1, temporality: 1 };
-    await outbox.send('metrics', metricsPayload(outbox.sender, points));
-    await pipeline.holds("node = 'skip-1'", { count: 1, sum: 1 });
-    for (const [reason, count] of Object.entries(reasons)) {
-      await eventually(
-        () => ingest.metric('weir_ingest_skipped_total', { reason }),
-        (found) => found === count,
-        5_000,
-        `${reason} ${count}`,
-      );
+  it('stores equal figures twice when they were measured twice: content is no reason to call a message a repeat', async () => {
+    const outbox = outboxOf('equal-1');
+    const payload = metricsPayload(outbox.sender, [
+      { metric: 'live.io', kind: 'counter', value: 5, timeMs: Date.now() },
+    ]);
+    for (let times = 1; times <= 3; times++) {
+      await outbox.send('metrics', payload);
+      await pipeline.holds("node = 'equal-1'", { count: times, sum: 5 * times });
     }
   });
 
-  it('puts messages it can’t use aside with the reason, and stores nothing of them', async () => {
-    const outbox = outboxOf('bad-1');
-    const good = metricsPayload(outbox.sender, [{ metric: 'live.io', kind: 'counter', value: 1, timeMs: Date.now() }]);
-    await outbox.send('metrics', Buffer.from('no protobuf at all'));
-    await outbox.send('metrics', good.subarray(0, good.length - 5));
-    await outbox.send('metrics', good, { subjectNode: 'somebody-else' });
-    await outbox.send('faro', Buffer.from('no JSON'));
-    await outbox.send('metrics', good);
-    await pipeline.holds("node IN ('bad-1', 'somebody-else')", { count: 1, sum: 1 });
-    const letters = await deadLetters(pipeline);
-    assert.deepEqual(
-      letters.map(({ subject, code }) => [subject.split('.').slice(3).join('.'), code]),
-      [
-        ['metrics.bad-1', 'DECODE'],
-        ['metrics.bad-1', 'DECODE'],
-        ['metrics.somebody-else', 'NODE_MISMATCH'],
-        ['faro.bad-1', 'DECODE'],
-      ],
+  it('writes a backlog of 200,000 samples in a few large batches, rolled up like any other', async () => {
+    await ingest.stop();
+    const outbox = outboxOf('large-1');
+    const expected = { count: 0, sum: 0 };
+    for (let message = 0; message < 100; message++) {
+      const timeMs = Date.now() - message * 1_000;
+      const points = Array.from({ length: 2_000 }, (_, index): TestPoint => {
+        return { metric: `m${index % 50}`, kind: 'counter', value: index, timeMs, attributes: { index } };
+      });
+      expected.count += points.length;
+      expected.sum += points.reduce((sum, { value }) => sum + value, 0);
+      await outbox.send('metrics', metricsPayload(outbox.sender, points));
+    }
+    await ingest.restart();
+    await pipeline.holds("node = 'large-1'", expected);
+    const batches = await ingest.metric('weir_ingest_batches_total');
+    assert.ok(batches <= 10, `${batches} batches for 100 messages that were waiting`);
+    const series = await pipeline.row(
+      "SELECT count() AS series, uniqExact(series_id) AS ids FROM metric_series FINAL WHERE node = 'large-1'",
     );
-    assert.match(letters[2]?.reason ?? '', /subject of the node "somebody-else" but is of the node "bad-1"/);
-    assert.equal(await ingest.metric('weir_ingest_dead_letters_total', { code: 'NODE_MISMATCH' }), 1);
+    assert.deepEqual(series, { series: '2000', ids: '2000' });
   });
 
   it('shows its lag to autoscalers and on /metrics, and comes back to none', async () => {
@@ -328,17 +304,3 @@ describe('ingest', () => {
     assert.equal(await ingest.metric('weir_ingest_lag'), 0);
   });
 });
-
-/** All dead letters, oldest first. */
-async function deadLetters(pipeline: TestPipeline): Promise<{ subject: string; code: string; reason: string }[]> {
-  const manager = await jetstreamManager(pipeline.connection);
-  const { state } = await manager.streams.info(DEAD_LETTER_STREAM);
-  await manager.consumers.add(DEAD_LETTER_STREAM, { durable_name: 'reader', ack_policy: AckPolicy.None });
-  const consumer = await jetstream(pipeline.connection).consumers.get(DEAD_LETTER_STREAM, 'reader');
-  const letters = [];
-  for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 5_000 })) {
-    const header = (name: string) => message.headers?.get(name) ?? '';
-    letters.push({ subject: message.subject, code: header(HEADER.reasonCode), reason: header(HEADER.reason) });
-  }
-  return letters;
-}

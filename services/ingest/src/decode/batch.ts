@@ -3,6 +3,7 @@
  * yields a reason for its dead letter. Rows depend on the messages and their order only, so that a batch built again
  * from the same messages is the same batch. Before it: consume/; after it: write/.
  */
+import { errorMessage } from '@weir/contracts/errors';
 import { walkLogs } from '@weir/contracts/otlp/logs';
 import { walkMetrics } from '@weir/contracts/otlp/metrics';
 import { OtlpError } from '@weir/contracts/otlp/wire';
@@ -36,8 +37,10 @@ export interface TelemetryMessage {
 
 /** Why a message is a dead letter; `code` is for programs, `reason` one sentence for people. */
 export interface Fault {
-  readonly code: 'SUBJECT' | 'TOO_LARGE' | 'SIGNAL' | 'DECODE' | 'NODE_MISMATCH' | 'REFUSED';
+  readonly code: 'SUBJECT' | 'TOO_LARGE' | 'SIGNAL' | 'DECODE' | 'NODE_MISMATCH' | 'REFUSED' | 'INTERNAL';
   readonly reason: string;
+  /** What was caught, for the log. */
+  readonly cause?: unknown;
 }
 
 /** Rows of one table, ready to be sent; valid until the batch is cleared or added to. */
@@ -125,7 +128,8 @@ export class Batch {
       if (error instanceof OtlpError || error instanceof FaroPayloadError) {
         return { code: 'DECODE', reason: error.message };
       }
-      throw error;
+      // a fault of ours must not stop the whole partition for ever
+      return { code: 'INTERNAL', reason: `Decoding failed unexpectedly: ${errorMessage(error)}`, cause: error };
     }
     for (const resource of this.#resources) this.#report(resource, window.newestMs);
     return undefined;

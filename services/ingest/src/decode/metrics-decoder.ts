@@ -108,9 +108,9 @@ export class MetricsDecoder implements MetricsVisitor {
     const id = seriesIdText({ low: series.low(index), high: series.high(index) });
     this.#target.rows.add(
       TABLE.histogramSamples,
-      `{"time":${jsonTime(timeMs)},${owner},"series_id":${id},"count":${point.count},"sum":${point.sum},` +
+      `{"time":${jsonTime(timeMs)},${owner},"series_id":${id},"count":${exact(point.count)},"sum":${point.sum},` +
         `"min":${jsonFloat(point.min)},"max":${jsonFloat(point.max)},` +
-        `"bounds":[${point.bounds.join()}],"counts":[${point.counts.join()}]}`,
+        `"bounds":[${point.bounds.join()}],"counts":[${point.counts.map(exact).join()}]}`,
     );
     return undefined;
   }
@@ -175,6 +175,11 @@ export class MetricsDecoder implements MetricsVisitor {
     }
     return text;
   }
+}
+
+/** A count as far as a number holds it: beyond 2^53 its decimal text could exceed a UInt64. */
+function exact(count: number): number {
+  return Math.min(count, Number.MAX_SAFE_INTEGER);
 }
 
 function ownerFields(owner: {

@@ -1,7 +1,7 @@
 /**
  * The identity of a series: the first 64 bits of SHA-256 over who, what and the sorted attributes; the same on every
  * copy and for ever. Two of n series share an id with probability n² / 2^65: 3 in 100 million for a million series,
- * and nobody can make them collide on purpose. It is worked out once per series and copy (about 2 µs), then cached.
+ * and nobody can make them collide on purpose. It is worked out once per series and copy (a few µs), then cached.
  */
 import { hash } from 'node:crypto';
 import type { Identity } from './identity.ts';

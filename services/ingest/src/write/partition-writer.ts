@@ -222,7 +222,9 @@ export class PartitionWriter {
     for (const { message, fault } of faults) {
       const id = `${streamId}-${message.sequence}-${fault.code}`;
       await publishDeadLetter(client, message, fault, id);
-      this.#options.logger.warn({ node: message.node, code: fault.code, sequence: message.sequence }, fault.reason);
+      const { code, cause } = fault;
+      const fields = { node: message.node, code, sequence: message.sequence, ...(cause ? { err: cause } : {}) };
+      this.#options.logger.warn(fields, fault.reason);
     }
     await progress.finish(to, marks.toRecord());
     last?.acknowledgeAll();
