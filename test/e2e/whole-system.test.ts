@@ -90,7 +90,8 @@ describe('weir up --demo', { timeout: 240_000 }, () => {
           'max(process_memory) AS process_memory, max(publishers) AS publishers, max(viewers) AS viewers ' +
           'FROM node_load GROUP BY node ORDER BY node',
       );
-      return rows.length === NODES.length && rows.every((row) => row.cpu !== null && row.memory !== null) && rows;
+      const isFull = rows.length === NODES.length && rows.every((row) => row.cpu !== null && row.memory !== null);
+      return isFull && Number(rows[0]?.publishers) === 2 && Number(rows[1]?.viewers) >= 3 && rows;
     });
     assert.deepEqual(
       load.map((row) => row.node),
