@@ -102,7 +102,9 @@ export async function startTestIngest(options: TestIngestOptions): Promise<TestI
     },
     async partitions() {
       const text = await (await fetch(`${running.url}/metrics`)).text();
-      return [...text.matchAll(/^weir_ingest_owned\{partition="(\d+)"\} 1/gm)].map((match) => Number(match[1])).sort();
+      return [...text.matchAll(/^weir_ingest_owned\{partition="(\d+)"\} 1/gm)]
+        .map((match) => Number(match[1]))
+        .sort((a, b) => a - b);
     },
     hang() {
       running.child.kill('SIGSTOP');
