@@ -10,10 +10,12 @@ export const EVENT = {
   failover: 'live.failover',
   /** What a node says of itself (draining, serving), or somebody of a node (expected, retired): see {@link NODE_MARK_ATTRIBUTE}. */
   nodeMark: 'weir.node.mark',
+  /** Somebody did something by a node's admin API, or tried: see {@link ADMIN_ATTRIBUTE}. */
+  adminAction: 'weir.admin.action',
 } as const;
 
 export type ConnectionRole = 'publisher' | 'viewer' | 'relay';
-export type Protocol = 'rtmp' | 'rtmps' | 'http-flv' | 'ws-flv';
+export type Protocol = 'rtmp' | 'rtmps' | 'http-flv' | 'ws-flv' | 'hls';
 
 /** Attribute names of connection events; the closed event repeats all of the opened one. */
 export const CONNECTION_ATTRIBUTE = {
@@ -67,6 +69,21 @@ export const NODE_MARK_ATTRIBUTE = {
   node: 'weir.node.mark.node',
 } as const;
 
+/** Attribute names of {@link EVENT.adminAction}: who did what to what, from where, with what outcome. */
+export const ADMIN_ATTRIBUTE = {
+  /** `kick`, `drain`, `reload`, or `denied` for a request without the right to make it. */
+  action: 'weir.admin.action',
+  /** What it was done to: a connection's id, changed configuration keys; empty for the node. */
+  target: 'weir.admin.target',
+  /** `token` or `loopback`: by what right; empty without any. What the caller calls itself is in `weir.admin.actor`. */
+  right: 'weir.admin.right',
+  /** The request's `Weir-Actor` header (a person, a script); it proves nothing. */
+  actor: 'weir.admin.actor',
+  clientAddress: 'client.address',
+  /** `done`, `refused` or `not-found`. */
+  outcome: 'weir.admin.outcome',
+} as const;
+
 /** Why a connection ended or was refused; the values of the attribute `reason`. */
 export const CLOSE_REASONS = [
   'client-closed',
@@ -78,7 +95,22 @@ export const CLOSE_REASONS = [
   'stream-busy',
   'slow-viewer',
   'idle',
+  // full: the node, the address, the stream, the app (customer)
   'limit',
+  'ip-limit',
+  'stream-limit',
+  'app-limit',
+  // too much: new connections of an address, bits of a publisher
+  'connect-rate',
+  'bitrate-limit',
+  // may not: by address, without or with a bad key or signature, by the callback server's word or absence
+  'address-denied',
+  'key-missing',
+  'key-wrong',
+  'signature-wrong',
+  'signature-expired',
+  'callback-denied',
+  'callback-away',
   'refused',
   'bad-handshake',
   'protocol-error',

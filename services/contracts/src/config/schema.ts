@@ -57,6 +57,7 @@ export const ConfigSchema = section({
   rtmp: section({
     host: text('0.0.0.0', 'Address of the RTMP listener'),
     port: port(1935, 'Port of the RTMP listener'),
+    tlsPort: port(1937, 'Port of the RTMPS listener; there is one when tls.certFile is set'),
     chunkSizeBytes: count(65_536, 'Chunk size of what the node sends', 128, 16_777_215),
     maxMessageBytes: count(16_777_215, 'Largest message a publisher may send', 1_024, 16_777_215),
     handshakeTimeoutMs: count(10_000, 'Time a client has from connecting to publishing or playing', 100),
@@ -65,6 +66,45 @@ export const ConfigSchema = section({
   http: section({
     host: text('0.0.0.0', 'Address of the HTTP listener (HTTP-FLV, health)'),
     port: port(8080, 'Port of the HTTP listener'),
+    tlsPort: port(8443, 'Port of the HTTPS listener; there is one when tls.certFile is set'),
+  }),
+  tls: section({
+    certFile: text('', 'Certificate chain of RTMPS and HTTPS, PEM; empty = neither. Read again on a reload'),
+    keyFile: text('', 'Private key of the certificate, PEM'),
+  }),
+  access: section({
+    publish: Type.Union([Type.Literal('open'), Type.Literal('key')], {
+      default: 'open',
+      description: 'Who may publish: open = anybody; key = whoever has a signed URL or a static key',
+    }),
+    play: Type.Union([Type.Literal('open'), Type.Literal('key')], {
+      default: 'open',
+      description: 'Who may play: open = anybody; key = whoever has a signed URL or a static key',
+    }),
+    signingKeys: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Keys of signed URLs (weir sign): the first signs, all are accepted (rotation)',
+    }),
+    publishKeys: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Static keys for publishing, given as ?key=…; entries app/stream=key, app/*=key or *=key',
+    }),
+    playKeys: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Static keys for playing, given as ?key=…; entries app/stream=key, app/*=key or *=key',
+    }),
+    allow: list([], 'Addresses and networks (CIDR) that may connect; empty = all'),
+    deny: list([], 'Addresses and networks (CIDR) that may not connect; wins over access.allow'),
+  }),
+  callbacks: section({
+    url: text('', 'HTTP server that is asked (connect, publish, play) and told (close) by POST; empty = nobody'),
+    events: list(['connect', 'publish', 'play', 'close'], 'What it is asked and told: connect, publish, play, close'),
+    key: secret('', 'Key of the Weir-Signature header; empty = callbacks are not signed'),
+    timeoutMs: count(2_000, 'Time it has to answer', 10, 30_000),
+    whenAway: Type.Union([Type.Literal('deny'), Type.Literal('allow')], {
+      default: 'deny',
+      description: 'What is answered for it when it is away: deny or allow',
+    }),
   }),
   relay: section({
     host: text('0.0.0.0', 'Address of the relay listener, for members of the cluster only'),
@@ -89,8 +129,33 @@ export const ConfigSchema = section({
     viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
     viewerQueueMs: count(10_000, 'A viewer that takes nothing for so long with a full queue is put out', 100),
   }),
+  hls: section({
+    segmentMs: count(
+      2_000,
+      'Length of an HLS segment; each begins at the first key frame past it; 0 = no HLS',
+      0,
+      60_000,
+    ),
+    partMs: count(500, 'Length of a part of a segment (low-latency HLS)', 50, 10_000),
+    segments: count(6, 'Complete segments kept of each stream', 3, 1_000),
+    maxBytes: count(67_108_864, 'Bytes of segments kept of each stream at most', 1_048_576),
+  }),
   limits: section({
     connections: count(8_000, 'Publishers and viewers of this node together (edge 8000, origin 10000 by custom)', 1),
+    connectionsPerIp: count(0, 'Connections of one address (IPv6: one /64) on this node; 0 = no limit'),
+    connectsPerIp: count(0, 'New connections a second of one address (IPv6: one /64); 0 = no limit'),
+    connectsPerIpBurst: count(100, 'New connections one address may make at once above limits.connectsPerIp', 1),
+    viewersPerStream: count(0, 'Viewers of one stream on this node; 0 = no limit'),
+    bitsPerPublisher: count(0, 'Bits a second one publisher may send; over it for long it is closed; 0 = no limit'),
+    apps: list(
+      [],
+      'Quotas of apps on this node, one entry each: name (or *) viewers=n publishers=n bitsPerSecond=n, all optional',
+    ),
+  }),
+  admin: section({
+    host: text('127.0.0.1', 'Address of the admin API; any but loopback needs admin.token'),
+    port: port(0, 'Port of the admin API'),
+    token: secret('', 'Bearer token of the admin API; empty = anybody on this machine may use it'),
   }),
   nats: section({
     servers: list(['nats://127.0.0.1:4222'], 'Addresses of the NATS servers'),
