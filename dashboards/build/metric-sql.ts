@@ -3,7 +3,7 @@
  * is folded per bucket, then the series are put together.
  */
 import { METRICS, type MetricName } from '@weir/contracts/metrics';
-import { VIEW } from '@weir/contracts/tables';
+import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked, pickedMachine, sqlText } from './filters.ts';
 import { BUCKET_SECONDS, bucketOf, inRange, levelExpressions } from './levels.ts';
 
@@ -28,6 +28,8 @@ export interface MetricSeries {
   readonly also?: { readonly fold: MetricSeries['fold']; readonly across: MetricSeries['across']; readonly as: string };
   /** Only the lines with the largest values. */
   readonly top?: number;
+  /** Only machines or nodes of edges: they carry the viewers. */
+  readonly edgesOnly?: boolean;
   /** Filter by app and stream too. */
   readonly byStream?: boolean;
 }
@@ -97,10 +99,13 @@ function foldedSql(series: MetricSeries): string {
   const group = labels.map(([alias]) => `, ${quoteName(alias)}`).join('');
   const also = series.also ? `, ${FOLD[series.also.fold]} AS also` : '';
   const who = definition.scope === 'machine' ? pickedMachine('p.machine_id') : picked('p.node', 'node');
+  const edges = series.edgesOnly
+    ? ` AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = 'edge')`
+    : '';
   return `  SELECT ${bucketOf('p.time')} AS bucket_start, ${select}p.series_id AS series_id, ${FOLD[series.fold]} AS folded${also}
   FROM ${VIEW.metricPoints}(step = step) AS p${join}
   WHERE p.metric = ${sqlText(series.metric)} AND ${inRange('p.time')}
-    AND ${picked('p.cluster', 'cluster')} AND ${who}
+    AND ${picked('p.cluster', 'cluster')} AND ${who}${edges}
   GROUP BY bucket_start${group}, series_id`;
 }
 

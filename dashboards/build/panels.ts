@@ -62,6 +62,7 @@ function builderOf(spec: PanelSpec): AnyPanelBuilder {
 
 function timeseriesBuilder(spec: PanelSpec): timeseries.PanelBuilder {
   const many = spec.legend !== undefined;
+  const beside = many && spec.width >= 12;
   const builder = new timeseries.PanelBuilder()
     .drawStyle(spec.asBars ? common.GraphDrawStyle.Bars : common.GraphDrawStyle.Line)
     .lineWidth(spec.asBars ? 0 : many ? 1 : 2)
@@ -71,10 +72,10 @@ function timeseriesBuilder(spec: PanelSpec): timeseries.PanelBuilder {
     .axisSoftMin(spec.min ?? 0)
     .legend(
       new common.VizLegendOptionsBuilder()
-        .displayMode(many ? common.LegendDisplayMode.Table : common.LegendDisplayMode.List)
-        .placement(many ? common.LegendPlacement.Right : common.LegendPlacement.Bottom)
+        .displayMode(beside ? common.LegendDisplayMode.Table : common.LegendDisplayMode.List)
+        .placement(beside ? common.LegendPlacement.Right : common.LegendPlacement.Bottom)
         .showLegend(true)
-        .calcs(many ? ['lastNotNull', 'max'] : []),
+        .calcs(beside ? ['lastNotNull', 'max'] : []),
     )
     .tooltip(
       new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi).sort(common.SortOrder.Descending),

@@ -14,9 +14,9 @@ export interface AskOptions {
 export function connectAsk(options: AskOptions): { ask: Ask; close(): Promise<void> } {
   const { url, user, password, database } = options;
   const client = createClient({ url, username: user, password, database });
-  const ask: Ask = async (sql) => {
+  const ask: Ask = async (sql, parameters = {}) => {
     const startedAt = performance.now();
-    const result = await client.query({ query: sql, format: 'JSON' });
+    const result = await client.query({ query: sql, format: 'JSON', query_params: { ...parameters } });
     const answer = await result.json<Record<string, unknown>>();
     return {
       columns: answer.meta ?? [],

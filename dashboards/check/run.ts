@@ -18,8 +18,8 @@ export interface QueryAnswer {
   readonly elapsedMs: number;
 }
 
-/** Asks the store; rejects with ClickHouse's exception. */
-export type Ask = (sql: string) => Promise<QueryAnswer>;
+/** Asks the store, with values for `{name:Type}`; rejects with ClickHouse's exception. */
+export type Ask = (sql: string, parameters?: Readonly<Record<string, unknown>>) => Promise<QueryAnswer>;
 
 /** One query that was run. */
 export interface CheckedQuery {

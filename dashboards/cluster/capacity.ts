@@ -62,7 +62,7 @@ export const CAPACITY: PanelGroup = {
       description: `The limit that is reached first if the daily peaks of the last seven days go on as they did, and how many edges could be taken away so that no limit is used above ${ALLOWED * 100} % at the peak. A negative number is how many to add.`,
       queries: [{ refId: 'A', sql: verdict }],
       width: 8,
-      height: 8,
+      height: 5,
     },
     {
       id: 41,
@@ -72,7 +72,7 @@ export const CAPACITY: PanelGroup = {
         'Highest ten minutes of the last seven days for each limit; how many viewers more it would carry; change of the daily peak; days until it is at 90 %; machines that could go (negative: that are missing).',
       queries: [{ refId: 'A', sql: table }],
       width: 16,
-      height: 8,
+      height: 5,
       fields: {
         what: { name: 'Limit', width: 120 },
         peak_used: {
@@ -103,7 +103,7 @@ export const CAPACITY: PanelGroup = {
     {
       id: 42,
       kind: 'timeseries',
-      title: 'Use of each limit',
+      title: 'Use of each limit of the edges',
       description:
         'Bandwidth: sent bits against the speed of all cards. Connections: publishers and viewers against the sum of the limits. CPU: mean over machines.',
       queries: [
@@ -114,6 +114,7 @@ export const CAPACITY: PanelGroup = {
           sql: metricSql({
             metric: 'system.cpu.utilization',
             where: { 'cpu.mode': 'used' },
+            edgesOnly: true,
             fold: 'mean',
             across: 'avg',
             as: 'CPU',
@@ -134,8 +135,16 @@ function bandwidthShare(): string {
   const sent = { 'network.io.direction': 'transmit' };
   return ratio(
     'Bandwidth',
-    metricSql({ metric: 'system.network.io', where: sent, fold: 'rate', across: 'sum', scale: 8, as: 'used' }),
-    metricSql({ metric: 'system.network.speed', fold: 'mean', across: 'sum', as: 'allowed' }),
+    metricSql({
+      metric: 'system.network.io',
+      where: sent,
+      edgesOnly: true,
+      fold: 'rate',
+      across: 'sum',
+      scale: 8,
+      as: 'used',
+    }),
+    metricSql({ metric: 'system.network.speed', edgesOnly: true, fold: 'mean', across: 'sum', as: 'allowed' }),
   );
 }
 
@@ -143,8 +152,8 @@ function connectionShare(): string {
   const counted = { role: ['viewer', 'publisher'] };
   return ratio(
     'Connections',
-    metricSql({ metric: 'live.connections', where: counted, fold: 'mean', across: 'sum', as: 'used' }),
-    metricSql({ metric: 'live.connections.limit', fold: 'mean', across: 'sum', as: 'allowed' }),
+    metricSql({ metric: 'live.connections', where: counted, edgesOnly: true, fold: 'mean', across: 'sum', as: 'used' }),
+    metricSql({ metric: 'live.connections.limit', edgesOnly: true, fold: 'mean', across: 'sum', as: 'allowed' }),
   );
 }
 

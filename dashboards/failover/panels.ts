@@ -203,7 +203,7 @@ export const STANDBY: PanelGroup = {
       description: 'What nodes said in the range: roles taken and given up, entries that ran out, draining and return.',
       queries: [{ refId: 'A', sql: events }],
       width: 24,
-      height: 8,
+      height: 6,
       mayBeEmpty: true,
       noValue: 'Nothing happened in this range',
       fields: {

@@ -19,7 +19,7 @@ const insertTime = (() => {
   return `SELECT r.time AS time, r.spent / b.batches AS \`Mean insert\` FROM (${spent}) AS r INNER JOIN (${batches}) AS b ON b.time = r.time WHERE b.batches > 0 ORDER BY time`;
 })();
 
-const tables = `SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes, if(rows = 0, 0, bytes / rows) AS bytes_per_row, min(if(min_time = toDateTime(0), toDateTime(min_date), min_time)) AS oldest, count() AS parts
+const tables = `SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes, if(rows = 0, 0, bytes / rows) AS bytes_per_row, nullIf(min(if(min_time = toDateTime(0), toDateTime(min_date), min_time)), toDateTime(0)) AS oldest, count() AS parts
 FROM system.parts
 WHERE database = currentDatabase() AND active
 GROUP BY table

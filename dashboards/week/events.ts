@@ -81,7 +81,10 @@ function publishers({ database, week }: EventOptions): string {
       week.startMs + (day + 1) * 86_400_000 - 1,
     ]);
     if (flap && `${stream.app}/${stream.stream}` === flap.subject) {
+      const before = spans.filter(([from = 0]) => from < flap.startMs);
+      spans.splice(0, spans.length, ...before.map(([from = 0, to = 0]) => [from, Math.min(to, flap.startMs)]));
       for (let at = flap.startMs; at < flap.endMs; at += 60_000) spans.push([at, at + 40_000]);
+      spans.push([flap.endMs, week.endMs]);
     }
     return spans.map(([from = 0, to = 0]) => {
       const open = to >= week.endMs - 1;

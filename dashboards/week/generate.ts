@@ -82,7 +82,7 @@ SELECT toDateTime64(t, 3, 'UTC'), ${quote(WEEK_CLUSTER)}, site, machine_id, node
   }
   return `INSERT INTO ${database}.metric_1m (time, cluster, site, machine_id, node, metric, series_id, count, sum, min, max, last)
 SELECT toDateTime(t, 'UTC'), ${quote(WEEK_CLUSTER)}, site, machine_id, node, metric, ${SERIES_ID}, 12,
-  if(kind = 'counter', value * 60, value * 12), if(kind = 'counter', value * 4.6, value * 0.98), if(kind = 'counter', value * 5.4, value * 1.02),
+  if(kind = 'counter', value * 60, value * 12), multiIf(kind = 'counter', value * 4.6, metric = 'process.uptime', value, value * 0.98), multiIf(kind = 'counter', value * 5.4, metric = 'process.uptime', value + 55, value * 1.02),
   initializeAggregation('argMaxState', value, toDateTime64(t + 55, 3, 'UTC')) ${from} ${settings}`;
 }
 

@@ -64,6 +64,9 @@ function nodeTable(): string {
 const DAY_SHAPE =
   "(0.3 + 0.7 * (0.5 + 0.5 * cos(2 * pi() * ((t % 86400) / 3600 - 20) / 24))) * if(toDayOfWeek(toDateTime(t), 0, 'UTC') >= 6, 1.15, 1)";
 
+/** When the processes of the cluster were started, long before the week. */
+const STARTED_SECONDS = Date.UTC(2026, 0, 1) / 1_000;
+
 /** State of every living node at every time: who is connected, what arrives, what is the matter. */
 export function nodeStates(range: PointRange, incidents: Incidents): string {
   const is = (name: IncidentName, column?: string) => during(incidents, name, column);
@@ -82,7 +85,7 @@ export function nodeStates(range: PointRange, incidents: Incidents): string {
     viewers / 30 * ${range.stepSeconds} / 60 AS arrivals,
     toFloat64(greatest(0, round(arrivals + sqrt(arrivals) * ${normal(2)})) + if(${is('connection-spike')}, ${10 * range.stepSeconds}, 0)) / ${range.stepSeconds} AS opened,
     ${publishers} AS publishers,
-    toFloat64(greatest(t - greatest(${restarts.join(', ')}, ${Math.floor(range.startMs / 86_400_000) * 86_400 - 2_592_000}), 0)) AS uptime,
+    toFloat64(greatest(t - greatest(${restarts.join(', ')}, ${STARTED_SECONDS}), 0)) AS uptime,
     ${is('edge-slow')} AS slow,
     ${is('connection-spike')} AS attacked,
     ${is('cpu-full')} AS hot,

@@ -3,6 +3,7 @@
  * with planted incidents, a quiet one, and an empty database, all migrated. Takes about a minute; start it once per file.
  */
 
+import { ClickHouseLogLevel } from '@clickhouse/client';
 import { createLogger } from '@weir/contracts/logger';
 import type { MetricName } from '@weir/contracts/metrics';
 import { connectAsk } from '@weir/dashboards/check/client';
@@ -52,7 +53,7 @@ export async function startTestWeek(): Promise<TestWeek> {
   const store = await startTestStore({ maxExecutionSeconds: 60 });
   const logger = createLogger('test', 'warn');
   const { name: user, password } = store.writer;
-  const writer = store.client({ request_timeout: 300_000 });
+  const writer = store.client({ request_timeout: 300_000, log: { level: ClickHouseLogLevel.ERROR } });
   const execute = async (sql: string): Promise<void> => {
     await writer.command({ query: sql });
   };

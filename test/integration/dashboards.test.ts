@@ -6,6 +6,7 @@ import { after, before, describe } from 'node:test';
 import { startTestWeek, type TestWeek } from '@weir/test/harness/week';
 import { testAlerts } from './dashboards/alerts.ts';
 import { testPanels } from './dashboards/panels.ts';
+import { testQuestions } from './dashboards/questions.ts';
 
 describe('on a generated week of a 20-node cluster', { timeout: 900_000 }, () => {
   let week: TestWeek | undefined;
@@ -18,5 +19,6 @@ describe('on a generated week of a 20-node cluster', { timeout: 900_000 }, () =>
     return week;
   };
   testPanels(get);
+  testQuestions(get);
   testAlerts(get);
 });

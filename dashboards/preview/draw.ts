@@ -1,0 +1,101 @@
+/**
+ * Draws every dashboard from the real results of its queries in headless Chromium, for the README: what the panels look
+ * like without a Grafana at hand. Before it: check/run.ts's way of asking; after it: dashboards/preview/*.png.
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { ALL_DASHBOARDS } from '../all.ts';
+import { COLOR } from '../build/colors.ts';
+import { buildDashboard, panelsOf } from '../build/dashboards.ts';
+import type { DashboardSpec, PanelSpec } from '../build/panel-spec.ts';
+import { expandQuery } from '../check/expand.ts';
+import type { Ask } from '../check/run.ts';
+
+/** What to draw from, and where to. */
+export interface DrawOptions {
+  readonly ask: Ask;
+  /** End of all ranges; their lengths are the dashboards' own, or `hours`. */
+  readonly toMs: number;
+  readonly hours?: Partial<Record<DashboardSpec['name'], number>>;
+  readonly folder: string;
+  /** Chromium's program. */
+  readonly chromiumPath?: string;
+}
+
+const PAGE = new URL('./page.html', import.meta.url);
+const SCRIPT = new URL('./page.mjs', import.meta.url);
+const WIDTH = 1_600;
+
+/** Draws all dashboards; resolves with the files written. */
+export async function drawDashboards(options: DrawOptions): Promise<string[]> {
+  mkdirSync(options.folder, { recursive: true });
+  const executablePath = options.chromiumPath ?? '/usr/bin/chromium';
+  const args = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ];
+  const browser = await chromium.launch({ executablePath, args });
+  try {
+    const page = await browser.newPage({ viewport: { width: WIDTH, height: 900 }, timezoneId: 'UTC' });
+    const files: string[] = [];
+    for (const spec of ALL_DASHBOARDS) {
+      const model = await modelOf(spec, options);
+      await page.goto(PAGE.href);
+      await page.addScriptTag({ path: createRequire(import.meta.url).resolve('echarts/dist/echarts.min.js') });
+      await page.addScriptTag({ content: readFileSync(SCRIPT, 'utf8') });
+      await page.evaluate(`globalThis.renderDashboard(${JSON.stringify(model)})`);
+      const path = join(options.folder, `${spec.name}.png`);
+      await page.screenshot({ path, fullPage: true });
+      files.push(path);
+    }
+    return files;
+  } finally {
+    await browser.close();
+  }
+}
+
+/** The dashboard with its data, as page.mjs takes it. */
+async function modelOf(spec: DashboardSpec, options: DrawOptions): Promise<unknown> {
+  const hours = options.hours?.[spec.name] ?? Number(/^now-(\d+)h$/.exec(spec.from)?.[1] ?? 1);
+  const fromMs = options.toMs - hours * 3_600_000;
+  const specs = new Map(panelsOf(spec).map((panel) => [panel.id, panel]));
+  const items: unknown[] = [];
+  for (const built of buildDashboard(spec).panels ?? []) {
+    const panel = specs.get(built.id ?? -1);
+    const place = built.gridPos ?? { x: 0, y: 0, w: 24, h: 1 };
+    if (!panel) items.push({ kind: 'row', title: built.title, ...place });
+    else items.push({ ...look(panel), ...place, results: await results(panel, { ...options, fromMs }) });
+  }
+  return { title: spec.title, description: spec.description, items };
+}
+
+function look(panel: PanelSpec): Record<string, unknown> {
+  const fields = Object.fromEntries(
+    Object.entries(panel.fields ?? {}).map(([name, field]) => [
+      name,
+      { ...field, hex: field.color && COLOR[field.color] },
+    ]),
+  );
+  return { ...panel, queries: undefined, fields };
+}
+
+async function results(panel: PanelSpec, range: { ask: Ask; fromMs: number; toMs: number }): Promise<unknown[]> {
+  const { ask, fromMs, toMs } = range;
+  const context = { fromMs, toMs, maxDataPoints: panel.points ?? 200, variables: {} };
+  const all: unknown[] = [];
+  for (const { sql } of panel.queries) {
+    const { columns, rows } = await ask(expandQuery(sql, context));
+    all.push({ columns: columns.map(({ name, type }) => ({ name, kind: kindOf(type) })), rows });
+  }
+  return all;
+}
+
+function kindOf(type: string): 'number' | 'time' | 'text' {
+  if (/^(Nullable\()?(U?Int|Float|Decimal)/.test(type)) return 'number';
+  return /DateTime/.test(type) ? 'time' : 'text';
+}
