@@ -11,6 +11,9 @@ const SCRIPTS = {
   test: { file: 'services/cli/dev/test.ts', args: [] },
   check: { file: 'services/cli/dev/check.ts', args: [] },
   bench: { file: 'services/cli/dev/bench.ts', args: [] },
+  dashboards: { file: 'dashboards/generate.ts', args: [] },
+  'dashboards:preview': { file: 'test/preview/dashboards.ts', args: [] },
+  'demo:week': { file: 'services/cli/src/main.ts', args: ['dashboards', 'week'] },
   'test:ha': { file: 'test/ha/run.ts', args: [] },
 };
 

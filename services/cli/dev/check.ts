@@ -15,6 +15,7 @@ const CHECKS = [
   { name: 'types', command: [join(BIN, 'tsc'), '-p', '.'] },
   { name: 'types of the player', command: [join(BIN, 'tsc'), '-p', 'services/player'] },
   { name: 'layout', command: [process.execPath, '--test', '--test-reporter=dot', 'test/layout.test.ts'] },
+  { name: 'dashboards', command: [process.execPath, 'dashboards/generate.ts', '--check'] },
 ] as const;
 
 // The tools' own scripts begin with "env node": they shall find the Node that runs us.

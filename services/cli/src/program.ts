@@ -61,6 +61,11 @@ const COMMANDS: readonly Entry[] = [
     summary: 'from one topology file to everything each machine needs',
     load: async () => (await import('./commands/infra.ts')).infra,
   },
+  {
+    name: 'dashboards',
+    summary: 'dashboards and alert rules for Grafana',
+    load: async () => (await import('./commands/dashboards.ts')).dashboards,
+  },
 ];
 
 const USAGE_STATUS = 2;
