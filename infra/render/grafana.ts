@@ -1,70 +1,52 @@
-/** Grafana: the data source by file; dashboards and alert rules come with the software and are only pointed at. */
+/**
+ * Grafana: pointed at the provisioning files that come with the software (data source, dashboards, alert rules), which
+ * take addresses and the password from its environment.
+ */
 import { secretReference } from '@weir/contracts/topology/schema';
-import { stringify } from 'yaml';
 import { innerOpening } from './firewall.ts';
 import { type NamedMachine, type Plan, withRole } from './plan.ts';
-import { type Contribution, header, type RenderedFile } from './rendered.ts';
+import { type Contribution, header } from './rendered.ts';
 
-const GROUP = 'grafana';
+const ENVIRONMENT_PATH = '/etc/weir/grafana.env';
 const REACTION = { verb: 'restart', unit: 'grafana-server.service' } as const;
-
-/** Uid of the data source that dashboards and alert rules name. */
-const DATA_SOURCE_UID = 'weir-clickhouse';
+/** Grafana wants a URL in its contact point; this one refuses at once. */
+const NO_WEBHOOK = 'http://127.0.0.1:9/';
 
 export function grafana(plan: Plan, machine: NamedMachine): Contribution {
-  const { ports, software } = plan.topology;
+  const { ports, software, alerts } = plan.topology;
   const stores = withRole(plan, 'clickhouse');
   const store = stores.find((candidate) => candidate.site === machine.site) ?? stores[0];
-  const dataSource = {
-    apiVersion: 1,
-    datasources: [
-      {
-        name: 'Weir',
-        uid: DATA_SOURCE_UID,
-        type: 'grafana-clickhouse-datasource',
-        access: 'proxy',
-        isDefault: true,
-        jsonData: {
-          host: store?.address ?? '127.0.0.1',
-          port: ports.clickhouse,
-          protocol: 'http',
-          username: 'weir_read',
-          defaultDatabase: 'weir',
-        },
-        secureJsonData: { password: secretReference('CLICKHOUSE_PASSWORD_READ') },
-      },
-    ],
+  const environment = {
+    GF_PATHS_PROVISIONING: `${software.path}/dashboards/generated/provisioning`,
+    GF_SERVER_HTTP_PORT: ports.grafana,
+    WEIR_DASHBOARDS_DIR: `${software.path}/dashboards/generated/dashboards`,
+    WEIR_CLICKHOUSE_HOST: store?.address ?? '127.0.0.1',
+    WEIR_CLICKHOUSE_PORT: ports.clickhouse,
+    WEIR_CLICKHOUSE_SECURE: false,
+    WEIR_CLICKHOUSE_DATABASE: 'weir',
+    WEIR_CLICKHOUSE_READ_USER: 'weir_read',
+    WEIR_CLICKHOUSE_READ_PASSWORD: secretReference('CLICKHOUSE_PASSWORD_READ'),
+    WEIR_ALERT_WEBHOOK_URL: alerts.webhook === '' ? NO_WEBHOOK : alerts.webhook,
   };
-  const provider = {
-    apiVersion: 1,
-    providers: [
-      {
-        name: 'weir',
-        folder: 'Weir',
-        type: 'file',
-        options: { path: `${software.path}/dashboards/generated/dashboards` },
-      },
-    ],
-  };
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
   return {
     packages: ['grafana'],
     files: [
-      file(machine, '/etc/grafana/provisioning/datasources/weir.yaml', 'Grafana data source', dataSource),
-      file(machine, '/etc/grafana/provisioning/dashboards/weir.yaml', 'Grafana dashboards', provider),
+      {
+        path: ENVIRONMENT_PATH,
+        mode: '0640',
+        content: header(machine.name, 'Environment of Grafana') + lines.join(''),
+        reaction: REACTION,
+      },
+      {
+        path: '/etc/systemd/system/grafana-server.service.d/weir.conf',
+        content: `${header(machine.name, 'Grafana')}[Service]\nEnvironmentFile=${ENVIRONMENT_PATH}\nRestart=always\n`,
+        reaction: REACTION,
+      },
     ],
     units: ['grafana-server.service'],
     secrets: [{ name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' }],
     openings: [innerOpening(plan, [ports.grafana], 'Grafana')],
     software: true,
-  };
-}
-
-function file(machine: NamedMachine, path: string, what: string, content: object): RenderedFile {
-  return {
-    path,
-    mode: '0640',
-    group: GROUP,
-    content: header(machine.name, what) + stringify(content, { lineWidth: 0 }),
-    reaction: REACTION,
   };
 }

@@ -113,7 +113,7 @@ export const TopologySchema = section({
     originRtmp: port(1935, 'RTMP of an origin, closed to clients by its firewall'),
     originNode: port(8081, 'HTTP of an origin: health'),
     relay: port(1936, 'Relay listener of an edge, for members only'),
-    originRelay: port(1937, 'Relay listener of an origin, for members only'),
+    originRelay: port(1938, 'Relay listener of an origin, for members only'),
     ingest: port(4318, 'OTLP and Faro over HTTP'),
     nats: port(4222, 'NATS for clients'),
     natsCluster: port(6222, 'NATS between servers'),
@@ -202,6 +202,9 @@ export const TopologySchema = section({
     ca: text('/etc/weir/tls/ca.pem', 'Certificate authority, on each machine'),
     cert: text('/etc/weir/tls/cert.pem', 'The machine’s certificate; names its address and localhost'),
     key: text('/etc/weir/tls/key.pem', 'The machine’s key'),
+  }),
+  alerts: section({
+    webhook: text('', 'URL that Grafana posts alerts to; empty = they show in Grafana only'),
   }),
   admin: section({
     networks: addresses(
