@@ -62,6 +62,35 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     });
   }
 
+  it('plays HLS when it is told to, less than its buffer behind live', async () => {
+    const player = await play('stream=live/demo&transport=hls&figures');
+    await player.until('four watched seconds', ({ watchedMs }) => watchedMs > 4_000);
+    const seen = await player.until('a live picture', ({ delayMs }) => delayMs !== undefined && delayMs < 5_000);
+    assert.equal(seen.transport, 'hls');
+    assert.ok(seen.framesDecoded > 40, `${seen.framesDecoded} frames`);
+    await player.screenshot('player-hls');
+    await leaveAll();
+  });
+
+  it('comes to HLS by itself where there are no Media Source Extensions', async (test) => {
+    const context = await browser.newContext();
+    await context.addInitScript(
+      'delete window.MediaSource; delete window.ManagedMediaSource; delete window.WebKitMediaSource;',
+    );
+    const page = await context.newPage();
+    await page.goto(`${system.node('edge-2').http}/player/?stream=live/demo`);
+    const native = await page.evaluate("document.createElement('video').canPlayType('application/vnd.apple.mpegurl')");
+    if (native === '') test.skip('this Chromium has no HLS of its own');
+    else {
+      await waitFor(
+        'two watched seconds',
+        async () => Number(await page.evaluate('window.weirPlayer.stats().watchedMs')) > 2_000,
+      );
+      assert.equal(await page.evaluate('window.weirPlayer.stats().transport'), 'hls');
+    }
+    await context.close();
+  });
+
   it('stores what it measured where the edge stores the connection, and they join', async () => {
     const player = await play('stream=live/demo');
     const { edge } = await player.until('six watched seconds', ({ watchedMs }) => watchedMs > 6_000);

@@ -17,6 +17,8 @@ import { Bucket } from './cluster/buckets.ts';
 import { Claims } from './cluster/claims.ts';
 import { ClusterDirectory } from './cluster/directory.ts';
 import { startHeartbeat } from './cluster/heartbeat.ts';
+import { HlsRoute } from './hls/hls-route.ts';
+import { CORS_HEADERS } from './http/flv.ts';
 import { type LoadPlayer, playerRoute } from './http/player-route.ts';
 import { startHttpServer } from './http/server.ts';
 import { hasPublisher } from './relay/probe.ts';
@@ -190,7 +192,17 @@ export async function startNode({ config, logger, player, signal, measures = tru
       onRefused: (reason: CloseReason) => connections.refuse('rtmp', reason),
     });
     closing.push(() => rtmpServer.close('shutdown'));
+    const { segmentMs, partMs, segments, maxBytes } = config.hls;
+    const hls = new HlsRoute({
+      tap: (stream, tap) => live.tap(stream, tap),
+      connections,
+      limits: { segmentMs, partMs, segments, maxBytes },
+      notFoundWaitMs,
+      headers: CORS_HEADERS,
+    });
+    closing.push(() => hls.close());
     const httpServer = await startHttpServer({
+      hls: segmentMs > 0 ? hls : undefined,
       node: name,
       player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
       host: config.http.host,

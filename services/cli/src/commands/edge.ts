@@ -18,6 +18,7 @@ export const edge: CliCommand = {
     'http',
     'relay',
     'stream',
+    'hls',
     'limits',
     'nats',
     'telemetry',

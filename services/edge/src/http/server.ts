@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import { WebSocketServer } from 'ws';
+import type { HlsRoute } from '../hls/hls-route.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
 import type { Streams } from '../stream/streams.ts';
 import { CORS_HEADERS, type FlvOptions, parseFlvPath, refusal, serveHttpFlv, serveWebSocketFlv } from './flv.ts';
@@ -20,6 +21,8 @@ export interface HttpServerOptions {
   port: number;
   /** Takes requests for the player; undefined = this node serves none. */
   player: PlayerRoute | undefined;
+  /** Takes requests for HLS; undefined = this node serves none. */
+  hls: HlsRoute | undefined;
   /** Sockets at most; further ones are cut at once, without an answer. */
   maxConnections: number;
   streams: Streams;
@@ -44,7 +47,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Starts listening. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { node, player, streams, protocol, admit, onRefused, notReady } = options;
+  const { node, player, hls, streams, protocol, admit, onRefused, notReady } = options;
   const flv: FlvOptions = { node, streams, protocol, onRefused };
   const webSockets = new WebSocketServer({ noServer: true, maxPayload: MAX_CLIENT_FRAME_BYTES });
   const server = createServer({ noDelay: true, requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
@@ -56,7 +59,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         onRefused('http-flv', 'limit');
         answer(response, 503, { error: 'limit', message: full });
       }
-    } else if (!player?.(request, response)) answerMachine(request, response, streams, notReady);
+    } else if (!player?.(request, response) && !hls?.handle(request, response))
+      answerMachine(request, response, streams, notReady);
   });
   server.maxConnections = options.maxConnections;
   server.on('drop', () => onRefused('http-flv', 'limit'));

@@ -7,6 +7,12 @@ import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRole, Protocol } from '@weir/contracts/events';
 import type { ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
 
+/** What the book needs to know of a socket; viewers without a lasting connection count their bytes themselves. */
+export type CountedSocket = Pick<
+  Socket,
+  'bytesRead' | 'bytesWritten' | 'writableLength' | 'remoteAddress' | 'remotePort'
+>;
+
 /** What a session knows of a connection that got its role. */
 export interface ConnectionInfo {
   role: ConnectionRole;
@@ -15,14 +21,14 @@ export interface ConnectionInfo {
   stream: string;
   session: string;
   userAgent: string;
-  socket: Socket;
+  socket: CountedSocket;
 }
 
 /** An open connection in the book. */
 export interface OpenConnection {
   readonly id: string;
   readonly opened: ConnectionOpened;
-  readonly socket: Socket;
+  readonly socket: CountedSocket;
   /** Messages not sent because the viewer did not keep up; set by the session before it closes. */
   framesDropped: number;
   /** Takes it out of the book and tells the observer. Later calls do nothing. */

@@ -32,6 +32,13 @@ export interface HubOptions {
   viewerQueueMs: number;
 }
 
+/** Who takes a stream's messages inside the node, to make something else of them. */
+export interface HubTap {
+  onMessage(message: HubMessage): void;
+  /** The stream is over; nothing follows. */
+  onEnd(): void;
+}
+
 /** A window is cut short when this much waits in it. */
 const URGENT_BYTES = 1_048_576;
 /** A stream without video begins for its viewers after so much of it. */
@@ -61,6 +68,7 @@ export class Hub implements Flushable {
   readonly #timeline = new Timeline();
   readonly #lanes = new Map<EncodingName, Lane>();
   readonly #waiting = new Set<Viewer>();
+  readonly #taps = new Set<HubTap>();
   #keyIndex = -1;
   #sawKey = false;
   #awaitsKey = false;
@@ -163,6 +171,21 @@ export class Hub implements Flushable {
     if (before > 0 && this.viewerCount === 0) this.#options.clock.delete(this);
   }
 
+  /** Number of taps: they keep a stream alive as viewers do. */
+  get tapCount(): number {
+    return this.#taps.size;
+  }
+
+  /** Gives `tap` headers and newest GOP at once, then every message as it comes. */
+  tap(tap: HubTap): void {
+    this.#taps.add(tap);
+    for (const message of [...this.#gop.headers(), ...this.#gop.gop]) tap.onMessage(message);
+  }
+
+  untap(tap: HubTap): void {
+    this.#taps.delete(tap);
+  }
+
   /** True while the viewer waits for the stream to begin. */
   isWaiting(viewer: Viewer): boolean {
     return this.#waiting.has(viewer);
@@ -174,6 +197,10 @@ export class Hub implements Flushable {
     for (const viewer of this.viewers()) {
       this.detach(viewer);
       viewer.transport.end(reason);
+    }
+    for (const tap of [...this.#taps]) {
+      this.#taps.delete(tap);
+      tap.onEnd();
     }
     this.state = 'empty';
   }
@@ -234,6 +261,7 @@ export class Hub implements Flushable {
       this.#sawKey = true;
     }
     this.#gop.push(message);
+    for (const tap of this.#taps) tap.onMessage(message);
     if (!isHeader) {
       this.state = 'live';
       this.#epochStart ??= media.timestamp;

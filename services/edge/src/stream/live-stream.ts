@@ -3,7 +3,7 @@
  * node), any number of viewers, and the times they wait for each other. Gone when it has neither.
  */
 import type { CloseReason } from '@weir/contracts/events';
-import { Hub, type HubOptions } from './hub.ts';
+import { Hub, type HubOptions, type HubTap } from './hub.ts';
 import type { Viewer } from './viewer.ts';
 
 /** A running pull from other nodes into a hub. */
@@ -93,7 +93,7 @@ export class LiveStream {
       this.detach(viewer);
       viewer.transport.end('source-lost');
     }
-    if (this.hub.viewerCount > 0) this.#pull(1);
+    if (this.#isWanted) this.#pull(1);
     else this.#unused();
   }
 
@@ -111,7 +111,29 @@ export class LiveStream {
     clearTimeout(this.#patience.get(viewer));
     this.#patience.delete(viewer);
     this.hub.detach(viewer);
-    if (this.hub.viewerCount > 0 || this.publisher) return;
+    this.#maybeUnused();
+  }
+
+  /** Takes a tap; the stream is pulled for it as for a viewer. */
+  tap(tap: HubTap): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    this.hub.tap(tap);
+    if (!this.publisher) this.#pull(1);
+  }
+
+  /** Lets a tap go. */
+  untap(tap: HubTap): void {
+    this.hub.untap(tap);
+    this.#maybeUnused();
+  }
+
+  get #isWanted(): boolean {
+    return this.hub.viewerCount > 0 || this.hub.tapCount > 0;
+  }
+
+  #maybeUnused(): void {
+    if (this.#isWanted || this.publisher) return;
     if (this.upstream && this.hub.state === 'live') {
       this.#linger ??= setTimeout(() => this.#unused(), this.#options.times.lingerMs).unref();
     } else this.#unused();
@@ -160,7 +182,7 @@ export class LiveStream {
   }
 
   #unused(): void {
-    if (this.publisher || this.hub.viewerCount > 0) return;
+    if (this.publisher || this.#isWanted) return;
     clearTimeout(this.#linger);
     clearTimeout(this.#grace);
     this.#closeUpstream();

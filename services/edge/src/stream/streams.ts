@@ -7,7 +7,7 @@ import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
 import type { Connections, OpenConnection } from './connections.ts';
-import type { HubOptions } from './hub.ts';
+import type { HubOptions, HubTap } from './hub.ts';
 import { LiveStream, type LocalPublisher, type OpenUpstream, type StreamTimes } from './live-stream.ts';
 import { Viewer, type ViewerTransport } from './viewer.ts';
 
@@ -124,6 +124,13 @@ export class Streams {
   /** The same for another node, whose claim was verified and says `hops`. */
   relay(name: StreamName, client: ClientInfo, transport: ViewerTransport, hops: number): Playback {
     return this.#attach(name, client, transport, 'rtmp', hops);
+  }
+
+  /** Takes all messages of a stream, from its newest GOP on, pulled if it is not here. `stop` may be called at any time. */
+  tap(name: StreamName, tap: HubTap): { stop(): void } {
+    const stream = this.#streamFor(name);
+    stream.tap(tap);
+    return { stop: () => stream.untap(tap) };
   }
 
   /** The directory changed: pulls may have a better way, or a way at all. */

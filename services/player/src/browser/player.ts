@@ -3,23 +3,17 @@
  * and tab. Before it: options; after it: the surface and the measuring, which listen to it.
  */
 import { Emitter } from './emitter.ts';
+import { type Engine, flvEngine, hlsEngine, transportsFor } from './playback/engine.ts';
 import type { Playback } from './playback/flv-playback.ts';
-import { LiveClock } from './playback/live-clock.ts';
+import { clockOf, type LiveClock } from './playback/live-clock.ts';
 import { LiveEdge, LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
 import { canPlayFlv } from './playback/support.ts';
 import { Viewing } from './playback/viewing.ts';
 import { candidatesOf } from './source/candidates.ts';
 import { Connector, type Outage } from './source/connector.ts';
-import type { Feed } from './source/feed.ts';
-import type {
-  PlaybackOptions,
-  PlayerEvents,
-  PlayerProblem,
-  PlayerState,
-  PlayerStats,
-  StartTimes,
-  Transport,
-} from './types.ts';
+import type { MediaFeed } from './source/feed.ts';
+import { HlsFeed } from './source/hls-feed.ts';
+import type { PlaybackOptions, PlayerEvents, PlayerProblem, PlayerState, PlayerStats, StartTimes } from './types.ts';
 
 const TICK_MS = 100;
 /** A frame so much later than due is shown as a stall. */
@@ -33,7 +27,7 @@ const BROKEN_AT_MOST = 3;
 
 /** What comes in at the moment. */
 interface Live {
-  feed: Feed;
+  feed: MediaFeed;
   playback: Playback;
   clock: LiveClock;
   edge: LiveEdge;
@@ -49,8 +43,8 @@ export class LivePlayer {
   readonly #stop = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #attachedAt: number;
-  /** mpegts.js is large: it comes while the connection is being made. */
-  readonly #engine = import('./playback/flv-playback.ts');
+  /** Engines are large: the one that will be needed comes while the connection is being made. */
+  readonly #engine: Promise<Engine>;
   #state: PlayerState = 'connecting';
   #live: Live | undefined;
   #wantsPlay: boolean;
@@ -78,6 +72,8 @@ export class LivePlayer {
     });
     const urls = typeof options.url === 'string' ? [options.url] : options.url;
     const transports = transportsFor(options.transport ?? 'auto');
+    const isHls = transports[0] === 'hls';
+    this.#engine = isHls ? hlsEngine() : flvEngine();
     this.#connector = new Connector(candidatesOf(urls, transports, options.session, location.href), {
       onFeed: (feed, attempts) => void this.#onFeed(feed, attempts).catch((error) => this.#onNoEngine(error)),
       onLoss: (feed, code) => this.#onLoss(feed, code),
@@ -85,7 +81,7 @@ export class LivePlayer {
     });
     this.#listen();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    if (canPlayFlv()) this.#connector.start();
+    if (isHls || canPlayFlv()) this.#connector.start();
     else this.#fail('unsupported', 'PLAYER_UNSUPPORTED', 'This browser cannot play live FLV.', undefined);
   }
 
@@ -175,8 +171,8 @@ export class LivePlayer {
     document.addEventListener('visibilitychange', () => this.#onVisibility(), { signal });
   }
 
-  async #onFeed(feed: Feed, attempts: number): Promise<void> {
-    const { playFlv } = await this.#engine;
+  async #onFeed(feed: MediaFeed, attempts: number): Promise<void> {
+    const start = await this.#engine;
     if (this.#connector.feed !== feed) return;
     const now = performance.now();
     this.#viewing.beginSource();
@@ -184,7 +180,7 @@ export class LivePlayer {
     this.#swapping = true;
     this.#live?.playback.close();
     const edge = new LiveEdge(this.#options.lowLatency === false ? RELAXED : LOW_LATENCY, now);
-    const playback = playFlv(this.video, feed, ({ kind, message }) => this.#onBroken(kind, message));
+    const playback = start(this.video, feed, ({ kind, message }) => this.#onBroken(kind, message));
     this.#live = { feed, playback, clock: clockOf(feed), edge };
     if (this.#lost) {
       const { at, code, node } = this.#lost;
@@ -196,7 +192,7 @@ export class LivePlayer {
     if (this.#wantsPlay) void this.#startElement();
   }
 
-  #onLoss(feed: Feed, code: string): void {
+  #onLoss(feed: MediaFeed, code: string): void {
     this.#lost ??= { at: performance.now(), code, node: feed.tags.info?.node ?? '' };
     this.#viewing.cause = code === 'silent' ? 'away' : 'reconnect';
   }
@@ -307,6 +303,11 @@ export class LivePlayer {
 
   #chase(live: Live, now: number, bufferMs: number): void {
     const { feed } = live;
+    if (feed instanceof HlsFeed) {
+      // hls.js keeps to the live edge by itself, by the same means.
+      this.#delayMs = live.playback.delayMs ?? bufferMs;
+      return;
+    }
     const newest = feed.tags.newestTimestampMs;
     if (newest !== undefined) this.#delayMs = bufferMs + live.clock.lagMs(newest, now);
     if (feed.hasEnded) return;
@@ -373,20 +374,4 @@ export class LivePlayer {
     const { buffered, currentTime } = this.video;
     return buffered.length === 0 ? 0 : Math.max(0, (buffered.end(buffered.length - 1) - currentTime) * 1_000);
   }
-}
-
-/** The edge's clock as seen over this connection. */
-function clockOf(feed: Feed): LiveClock {
-  const clock = new LiveClock();
-  const { info } = feed.tags;
-  if (info && info.timestampMs >= 0 && feed.firstByteAt !== undefined) {
-    // Connecting takes two ways there and two back; waiting for a relay is none of them.
-    const answerMs = (feed.answeredAt ?? feed.firstByteAt) - feed.dialledAt;
-    clock.anchor(info.timestampMs, feed.firstByteAt, Math.min(answerMs / 4, 100));
-  }
-  return clock;
-}
-
-function transportsFor(wanted: Transport | 'auto'): readonly Transport[] {
-  return wanted === 'auto' ? ['ws-flv', 'http-flv'] : [wanted];
 }

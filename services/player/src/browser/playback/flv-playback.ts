@@ -7,6 +7,8 @@ import type { Feed } from '../source/feed.ts';
 
 /** A running playback. */
 export interface Playback {
+  /** Behind the live edge, ms, where the engine knows; FLV's delay is told by its timestamps. */
+  readonly delayMs: number | undefined;
   /** Takes the media away from the element. */
   close(): void;
 }
@@ -43,6 +45,7 @@ export function playFlv(video: HTMLVideoElement, feed: Feed, onFailure: (failure
   player.attachMediaElement(video);
   player.load();
   return {
+    delayMs: undefined,
     close() {
       if (!open) return;
       open = false;

@@ -2,6 +2,7 @@
  * How far behind the edge the newest bytes here are. The edge says once what its clock and its newest timestamp were;
  * from then on timestamps tell its time. The page's clock is set by the edge's, so a wrong one does no harm.
  */
+import type { MediaFeed } from '../source/feed.ts';
 
 /** Timestamps run modulo 2^32. */
 function delta(later: number, earlier: number): number {
@@ -33,4 +34,16 @@ export class LiveClock {
     if (lag < 0) this.#anchor = { timestampMs: newestTimestampMs, atMs: nowMs };
     return Math.max(0, lag);
   }
+}
+
+/** The edge's clock as seen over this connection. */
+export function clockOf(feed: MediaFeed): LiveClock {
+  const clock = new LiveClock();
+  const { info } = feed.tags;
+  if (info && info.timestampMs >= 0 && feed.firstByteAt !== undefined) {
+    // Connecting takes two ways there and two back; waiting for a relay is none of them.
+    const answerMs = (feed.answeredAt ?? feed.firstByteAt) - feed.dialledAt;
+    clock.anchor(info.timestampMs, feed.firstByteAt, Math.min(answerMs / 4, 100));
+  }
+  return clock;
 }

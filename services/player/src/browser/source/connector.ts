@@ -3,7 +3,8 @@
  * word why there is nothing at the moment. Before it: the candidates; after it: the player, which takes each feed.
  */
 import { type Candidate, Rotation } from './candidates.ts';
-import { Feed, type FeedEnd } from './feed.ts';
+import { Feed, type FeedEnd, type FeedEvents, type MediaFeed } from './feed.ts';
+import { HlsFeed } from './hls-feed.ts';
 
 /** Why there is no media: of a whole round of attempts, the answer that tells the viewer most. */
 export type Outage = 'refused' | 'not-found' | 'full' | 'unreachable';
@@ -11,14 +12,15 @@ export type Outage = 'refused' | 'not-found' | 'full' | 'unreachable';
 /** What the connector tells. */
 export interface ConnectorEvents {
   /** A feed has its first byte; the one before it, if any, may go now. */
-  onFeed(feed: Feed, attempts: number): void;
+  onFeed(feed: MediaFeed, attempts: number): void;
   /** The feed in use ended; another is being dialled. */
-  onLoss(feed: Feed, code: string): void;
+  onLoss(feed: MediaFeed, code: string): void;
   /** A round failed everywhere. After `refused` nothing more is tried. */
   onOutage(outage: Outage, status: number | undefined): void;
 }
 
 const ANSWER_TIMEOUT_MS = 6_000;
+const HLS_ANSWER_TIMEOUT_MS = 12_000;
 /** With somewhere else to go, one dead address must not cost the viewer much. */
 const ANSWER_TIMEOUT_WITH_OTHERS_MS = 2_500;
 /** A feed that lives so long was a success; one that ends sooner counts as a failed attempt. */
@@ -31,8 +33,8 @@ export class Connector {
   readonly #rotation: Rotation;
   readonly #events: ConnectorEvents;
   readonly #answerTimeoutMs: number;
-  #feed: Feed | undefined;
-  #dialling: Feed | undefined;
+  #feed: MediaFeed | undefined;
+  #dialling: MediaFeed | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #settle: ReturnType<typeof setTimeout> | undefined;
   #ends: { end: FeedEnd; status: number | undefined }[] = [];
@@ -49,7 +51,7 @@ export class Connector {
   }
 
   /** The feed in use. */
-  get feed(): Feed | undefined {
+  get feed(): MediaFeed | undefined {
     return this.#feed;
   }
 
@@ -101,13 +103,19 @@ export class Connector {
   #dial(): void {
     this.#retry = undefined;
     this.#attempts += 1;
-    this.#dialling = new Feed(this.#rotation.current, this.#answerTimeoutMs, {
+    const events: FeedEvents = {
       onFirstByte: (feed) => this.#takes(feed),
       onEnd: (feed, end, status) => this.#ended(feed, end, status),
-    });
+    };
+    const candidate = this.#rotation.current;
+    // Of HLS the first answer takes a segment longer: the edge begins to cut only when it is asked.
+    this.#dialling =
+      candidate.transport === 'hls'
+        ? new HlsFeed(candidate, HLS_ANSWER_TIMEOUT_MS, events)
+        : new Feed(candidate, this.#answerTimeoutMs, events);
   }
 
-  #takes(feed: Feed): void {
+  #takes(feed: MediaFeed): void {
     const old = this.#feed;
     const attempts = this.#attempts;
     this.#dialling = undefined;
@@ -120,7 +128,7 @@ export class Connector {
     this.#events.onFeed(feed, attempts);
   }
 
-  #ended(feed: Feed, end: FeedEnd, status: number | undefined): void {
+  #ended(feed: MediaFeed, end: FeedEnd, status: number | undefined): void {
     if (feed === this.#dialling) {
       this.#dialling = undefined;
       this.#failed(end, status);

@@ -15,12 +15,30 @@ export type FeedEnd =
   | 'full'
   | 'failed'; // any other answer
 
-/** What the feed tells. */
-export interface FeedEvents {
+/** What a feed tells. */
+export interface FeedEvents<F = MediaFeed> {
   /** First bytes of media are there. */
-  onFirstByte(feed: Feed): void;
-  /** Told once, never after {@link Feed.close}. */
-  onEnd(feed: Feed, end: FeedEnd, status: number | undefined): void;
+  onFirstByte(feed: F): void;
+  /** Told once, never after {@link MediaFeed.close}. */
+  onEnd(feed: F, end: FeedEnd, status: number | undefined): void;
+}
+
+/** One way of getting media from one edge. Times are `performance.now()`. */
+export interface MediaFeed {
+  readonly candidate: Candidate;
+  readonly tags: FlvTagReader;
+  readonly dialledAt: number;
+  readonly answeredAt: number | undefined;
+  readonly firstByteAt: number | undefined;
+  readonly hasEnded: boolean;
+  /** Bits per second over the last seconds. */
+  readonly bitrate: number;
+  /** Time since the newest byte, ms; 0 before the first. */
+  readonly silentMs: number;
+  /** Longest time between two arrivals since it was last asked, ms: the jitter a buffer has to bridge. */
+  takeLongestGapMs(): number;
+  /** Ends it without a word to {@link FeedEvents}. */
+  close(): void;
 }
 
 /** mpegts.js wants to see the whole FLV file header in the first piece it gets. */
@@ -28,7 +46,7 @@ const FIRST_PIECE_BYTES = 13;
 const BITRATE_WINDOW_MS = 4_000;
 
 /** One connection; dials at once. */
-export class Feed {
+export class Feed implements MediaFeed {
   readonly candidate: Candidate;
   readonly tags = new FlvTagReader();
   /** `performance.now()` at dialling, at the edge's answer, at the first byte of media, at the newest byte. */
@@ -37,7 +55,7 @@ export class Feed {
   firstByteAt: number | undefined;
   newestByteAt: number | undefined;
   bytes = 0;
-  readonly #events: FeedEvents;
+  readonly #events: FeedEvents<Feed>;
   readonly #abort = new AbortController();
   #socket: WebSocket | undefined;
   #held: Uint8Array[] = [];
@@ -48,7 +66,7 @@ export class Feed {
   #recent: { at: number; bytes: number }[] = [];
   #longestGapMs = 0;
 
-  constructor(candidate: Candidate, answerTimeoutMs: number, events: FeedEvents) {
+  constructor(candidate: Candidate, answerTimeoutMs: number, events: FeedEvents<Feed>) {
     this.candidate = candidate;
     this.#events = events;
     this.dialledAt = performance.now();
@@ -196,7 +214,8 @@ function endOfCloseCode(code: number, answered: boolean): FeedEnd {
   return answered ? 'closed' : 'unreachable';
 }
 
-function endOfStatus(status: number): FeedEnd {
+/** What an HTTP status means for a viewer. */
+export function endOfStatus(status: number): FeedEnd {
   if (status === 404 || status === 410) return 'not-found';
   if (status === 401 || status === 403) return 'refused';
   if (status === 503 || status === 429) return 'full';

@@ -1,0 +1,189 @@
+/**
+ * One stream as HLS: one muxing whatever the viewers, the newest segments in memory, and the requests that wait for the
+ * next part. Begun by the first request, ended by whoever holds it. Before it: the hub; after it: the HTTP route.
+ */
+import { createHash } from 'node:crypto';
+import { asAmfObject, decodeAmf } from '../rtmp/amf0.ts';
+import type { HubMessage } from '../stream/hub-log.ts';
+import { AUDIO, VIDEO } from '../stream/media.ts';
+import { parseMedia } from './codecs.ts';
+import { initSegment, type Tracks } from './init-segment.ts';
+import { mediaPlaylist } from './playlist.ts';
+import { type Part, Segmenter } from './segmenter.ts';
+
+/** Lengths and bounds. */
+export interface HlsLimits {
+  segmentMs: number;
+  partMs: number;
+  /** Complete segments kept. */
+  segments: number;
+  /** Bytes kept at most; older segments go. */
+  maxBytes: number;
+}
+
+interface Segment {
+  number: number;
+  parts: Part[];
+  complete: boolean;
+  durationMs: number;
+  sizeBytes: number;
+}
+
+interface Waiter {
+  isReady(): boolean;
+  resolve(): void;
+  timer: NodeJS.Timeout;
+}
+
+/** Requests that wait at once, of one stream; more are answered with what there is. */
+const MAX_WAITERS = 20_000;
+
+/** See the head of the file. */
+export class HlsStream {
+  readonly #limits: HlsLimits;
+  #tracks: Tracks = { video: undefined, audio: undefined, width: 0, height: 0 };
+  #epoch: number | undefined;
+  #segmenter: Segmenter | undefined;
+  #segments: Segment[] = [];
+  #init: { name: string; data: Buffer } | undefined;
+  #sizeBytes = 0;
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(limits: HlsLimits) {
+    this.#limits = limits;
+  }
+
+  /** True when there is something to play. */
+  get hasMedia(): boolean {
+    return this.#segments.length > 0;
+  }
+
+  /** Takes the next message of the hub, headers first. */
+  push(message: HubMessage): void {
+    if (message.epoch !== this.#epoch && message.kind !== 'header' && message.kind !== 'metadata')
+      this.#begin(message.epoch);
+    if (message.kind === 'metadata') this.#metadata(message);
+    const parsed = parseMedia(message);
+    if (parsed && 'config' in parsed) {
+      this.#configure(parsed.config, message.type);
+      return;
+    }
+    if (!this.#segmenter && (this.#tracks.video || this.#tracks.audio)) this.#startSegmenter();
+    this.#segmenter?.push(message);
+  }
+
+  /** The playlist; undefined while there is nothing. */
+  playlist(folder: string): string | undefined {
+    if (!this.#init || !this.hasMedia) return undefined;
+    const { segmentMs, partMs } = this.#limits;
+    const segments = this.#segments.map(({ number, parts, complete, durationMs }) => {
+      return { number, parts, complete, durationMs, startedAtMs: parts[0]?.startedAtMs ?? 0 };
+    });
+    return mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name });
+  }
+
+  /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
+  file(name: string): readonly Buffer[] | undefined {
+    if (name === this.#init?.name) return [this.#init.data];
+    const match = /^(\d+)(?:\.(\d+))?\.m4s$/.exec(name);
+    const segment = match && this.#segments.find(({ number }) => number === Number(match[1]));
+    if (!segment) return undefined;
+    if (match[2] === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
+    const part = segment.parts[Number(match[2])];
+    return part && [part.data];
+  }
+
+  /** Whether segment `number` is complete, or has part `part`; one past its last part is the first of the next segment. */
+  has(number: number, part: number | undefined): boolean {
+    const last = this.#segments.at(-1);
+    if (!last) return false;
+    if (last.number > number) return true;
+    if (last.number < number) return false;
+    return part === undefined ? last.complete : last.parts.length > part;
+  }
+
+  /** Resolves as soon as `isReady`, or when the time is up. */
+  until(isReady: () => boolean, timeoutMs: number): Promise<void> {
+    if (isReady() || this.#waiters.size >= MAX_WAITERS) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(waiter.timer);
+        this.#waiters.delete(waiter);
+        resolve();
+      };
+      const waiter: Waiter = { isReady, resolve: done, timer: setTimeout(done, timeoutMs) };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** Lets all who wait go. */
+  close(): void {
+    for (const waiter of [...this.#waiters]) waiter.resolve();
+    this.#segments = [];
+  }
+
+  /** Another publisher: its segments are numbered from its own beginning, and nothing of the old ones is listed. */
+  #begin(epoch: number): void {
+    this.#epoch = epoch;
+    this.#segmenter = undefined;
+  }
+
+  #metadata(message: HubMessage): void {
+    const object = decodeAmf(message.payload)
+      .map(asAmfObject)
+      .find((value) => value !== undefined);
+    const { width, height } = object ?? {};
+    const size = (value: unknown) => (typeof value === 'number' && value > 0 && value < 65_536 ? Math.round(value) : 0);
+    this.#tracks = { ...this.#tracks, width: size(width), height: size(height) };
+  }
+
+  #configure(
+    config: NonNullable<Tracks['video'] | Tracks['audio']> | { codec: string; data: Buffer },
+    type: number,
+  ): void {
+    const known = type === VIDEO ? this.#tracks.video : type === AUDIO ? this.#tracks.audio : undefined;
+    if (known?.codec === config.codec && known.data.equals(config.data)) return;
+    this.#tracks =
+      type === VIDEO
+        ? { ...this.#tracks, video: config as Tracks['video'] }
+        : { ...this.#tracks, audio: config as Tracks['audio'] };
+    this.#segmenter = undefined;
+  }
+
+  #startSegmenter(): void {
+    const data = initSegment(this.#tracks);
+    const name = `init-${createHash('sha256').update(data).digest('hex').slice(0, 12)}.mp4`;
+    this.#init = { name, data };
+    this.#segments = [];
+    this.#sizeBytes = 0;
+    const { segmentMs, partMs } = this.#limits;
+    this.#segmenter = new Segmenter(this.#tracks, this.#epoch ?? 0, {
+      segmentMs,
+      partMs,
+      onPart: (part) => this.#add(part),
+    });
+  }
+
+  #add(part: Part): void {
+    let segment = this.#segments.at(-1);
+    if (!segment || segment.number !== part.segment) {
+      // After a hole the numbers do not follow: a playlist holds only what does.
+      if (segment && part.segment !== segment.number + 1) this.#forget(this.#segments.length);
+      segment = { number: part.segment, parts: [], complete: false, durationMs: 0, sizeBytes: 0 };
+      this.#segments.push(segment);
+    }
+    segment.parts.push(part);
+    segment.complete = part.last;
+    segment.durationMs += part.durationMs;
+    segment.sizeBytes += part.data.length;
+    this.#sizeBytes += part.data.length;
+    const surplus = this.#segments.length - 1 - this.#limits.segments;
+    if (surplus > 0) this.#forget(surplus);
+    while (this.#sizeBytes > this.#limits.maxBytes && this.#segments.length > 1) this.#forget(1);
+    for (const waiter of [...this.#waiters]) if (waiter.isReady()) waiter.resolve();
+  }
+
+  #forget(count: number): void {
+    for (const { sizeBytes } of this.#segments.splice(0, count)) this.#sizeBytes -= sizeBytes;
+  }
+}
