@@ -3,24 +3,23 @@
  * test; after it: listeners for clients, other nodes and HTTP, the node's place in the cluster, and its telemetry.
  */
 
-import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError } from '@weir/contracts/errors';
-import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
-import { BUCKET, isNodeName, NODE_LEASE_MS } from '@weir/contracts/nats/names';
+import { isNodeName } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import manifest from '../package.json' with { type: 'json' };
-import { Bucket } from './cluster/buckets.ts';
+import { Access } from './access/access.ts';
 import { Claims } from './cluster/claims.ts';
-import { ClusterDirectory } from './cluster/directory.ts';
-import { startHeartbeat } from './cluster/heartbeat.ts';
+import { Member } from './cluster/member.ts';
+import { usageMeter } from './cluster/usage.ts';
 import { HlsRoute } from './hls/hls-route.ts';
 import { CORS_HEADERS } from './http/flv.ts';
 import { type LoadPlayer, playerRoute } from './http/player-route.ts';
-import { startHttpServer } from './http/server.ts';
+import { startListeners } from './listeners.ts';
+import { Announcer } from './relay/announcer.ts';
 import { hasPublisher } from './relay/probe.ts';
 import { Pulls } from './relay/pulls.ts';
 import { relayHost } from './relay/relay-host.ts';
@@ -35,6 +34,7 @@ import { MergeClock } from './stream/merge-clock.ts';
 import { Streams } from './stream/streams.ts';
 import { readMachineId } from './telemetry/host/machine-id.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
+import { Certificate } from './tls/certificate.ts';
 
 /** Options of {@link startNode}. */
 export interface NodeOptions {
@@ -63,8 +63,6 @@ export interface Node {
 const CLAIM_WAIT_MS = 500;
 /** Nodes that pull from this one at the same time, times streams. */
 const MAX_RELAYS = 16_384;
-/** Connections over the limit that are kept long enough to be told so. */
-const MAX_REFUSALS = 256;
 /** The holder of a claim has so long to say that it has the publisher. */
 const PROBE_TIMEOUT_MS = 400;
 
@@ -87,20 +85,20 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const startedAtMs = Date.now();
     const nats = connectNats(config.nats, `weir-${name}`, logger);
     closing.push(() => nats.close());
-    const bucket = (bucketName: string) =>
-      new Bucket(nats, { name: bucketName, leaseMs: NODE_LEASE_MS, replicas: config.nats.replicas }, logger);
-    const nodesBucket = bucket(BUCKET.nodes);
-    const streamsBucket = bucket(BUCKET.streams);
-    const directory = new ClusterDirectory({
-      nats,
-      nodes: nodesBucket,
-      streams: streamsBucket,
-      logger,
-      onChange: (stream) => streams?.wake(stream),
-    });
-    closing.push(() => directory.close());
-
     const observer = new LateObserver();
+    const member = new Member({
+      nats,
+      node: name,
+      role,
+      replicas: config.nats.replicas,
+      wantedOrigins: config.relay.wantedOrigins,
+      onChange: (stream) => streams?.wake(stream),
+      onEvent: (event) => observer.clusterChanged(event),
+      logger,
+    });
+    closing.push(() => member.close());
+    const { directory } = member;
+
     const protocol = new Protocol();
     const connections = new Connections(config.limits.connections, observer);
     const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
@@ -110,9 +108,15 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const route: RouteOptions = {
       node: name,
       role,
+      get elected() {
+        return member.isElected;
+      },
       directory,
       configuredOrigins: configuredOrigins(config),
-      suspects: new Suspects((node) => directory.lastSeenMs(node)),
+      suspects: new Suspects(
+        (node) => directory.lastSeenMs(node),
+        (node) => member.suspect(node),
+      ),
     };
     const pulls = new Pulls({ config, node: name, key: relayKey, route, protocol, connections, observer, logger });
 
@@ -132,11 +136,12 @@ export async function startNode({ config, logger, player, signal, measures = tru
       encoding: 'relay',
       sessionHost: relayHost({
         node: name,
-        role,
+        servesAsOrigin: () => member.servesAsOrigin,
         keys: config.relay.keys,
         maxHops: config.relay.maxHops,
         streams: builtStreams,
         canPull: (stream) => routeTo(stream, route).length > 0,
+        announcements: directory,
       }),
       onRefused: (reason) => connections.refuse('rtmp', reason),
     });
@@ -146,14 +151,25 @@ export async function startNode({ config, logger, player, signal, measures = tru
       nats,
       node: name,
       relay: advertise(relayServer.port),
-      bucket: streamsBucket,
+      bucket: member.streamsBucket,
       directory,
       isAlive: (record) => hasPublisher(record, { node: name, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
+      onChange: () => announcer.changed(),
       isFlowing: (stream) => builtStreams().get(stream)?.upstream?.state === 'live',
       waitMs: CLAIM_WAIT_MS,
       logger,
     });
     closing.push(() => claims.close());
+    const announcer = new Announcer({
+      node: name,
+      key: relayKey,
+      origins: role === 'edge' ? route.configuredOrigins : [],
+      protocol,
+      connectTimeoutMs: config.relay.connectTimeoutMs,
+      records: () => claims.records(),
+      logger,
+    });
+    closing.push(() => announcer.close());
     const { gopCacheBytes, gopCacheMs, viewerQueueBytes, viewerQueueMs, notFoundWaitMs, publisherGraceMs } =
       config.stream;
     streams = new Streams({
@@ -175,23 +191,18 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const live = streams;
     closing.push(() => live.close('shutdown'));
 
-    const admit = (socket: Socket) =>
-      connections.admit(socket) ? undefined : `This node is full (${connections.limit} connections).`;
-    const rtmpServer = await startRtmpServer({
-      ...listening,
-      host: config.rtmp.host,
-      port: config.rtmp.port,
-      portKey: 'rtmp.port',
-      maxConnections: connections.limit + MAX_REFUSALS,
-      encoding: 'rtmp',
-      sessionHost: {
-        publish: (stream, client, revoke) => live.publish(stream, client, revoke),
-        play: (stream, client, transport) => live.play(stream, client, transport, 'rtmp'),
-      },
-      admit,
-      onRefused: (reason: CloseReason) => connections.refuse('rtmp', reason),
+    const access = new Access({
+      config,
+      node: name,
+      room: (socket) =>
+        connections.admit(socket)
+          ? undefined
+          : { refused: 'limit', description: `This node is full (${connections.limit} connections).` },
+      streams: () => live.traffic(),
+      logger,
     });
-    closing.push(() => rtmpServer.close('shutdown'));
+    closing.push(() => access.close());
+    const certificate = config.tls.certFile === '' ? undefined : new Certificate(config.tls);
     const { segmentMs, partMs, segments, maxBytes } = config.hls;
     const hls = new HlsRoute({
       tap: (stream, tap) => live.tap(stream, tap),
@@ -201,25 +212,29 @@ export async function startNode({ config, logger, player, signal, measures = tru
       headers: CORS_HEADERS,
     });
     closing.push(() => hls.close());
-    const httpServer = await startHttpServer({
-      hls: segmentMs > 0 ? hls : undefined,
+    const listeners = await startListeners({
+      config,
       node: name,
-      player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
-      host: config.http.host,
-      port: config.http.port,
-      maxConnections: connections.limit + MAX_REFUSALS,
+      access,
       streams: live,
+      connections,
       protocol,
-      admit,
-      onRefused: (ofProtocol, reason) => connections.refuse(ofProtocol, reason),
-      notReady: () => (connections.accepted >= connections.limit ? ['limit'] : []),
+      certificate,
+      player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
+      hls: segmentMs > 0 ? hls : undefined,
+      notReady: () => [
+        ...(connections.accepted >= connections.limit ? ['limit'] : []),
+        ...(member.isDraining ? ['draining'] : []),
+      ],
+      weight: () => member.weight,
+      logger,
     });
-    closing.push(() => httpServer.close());
+    closing.push(() => listeners.close('shutdown'));
 
     const addresses = {
-      rtmp: advertise(rtmpServer.port),
+      rtmp: advertise(listeners.ports.rtmp),
       relay: advertise(relayServer.port),
-      http: advertise(httpServer.port),
+      http: advertise(listeners.ports.http),
     };
     const stats = (): MediaSnapshot => ({
       ...connections.snapshot(),
@@ -236,10 +251,8 @@ export async function startNode({ config, logger, player, signal, measures = tru
     }
     const machineId = readMachineId(config.machine);
 
-    const heartbeat = startHeartbeat(
-      nats,
-      nodesBucket,
-      () => ({
+    member.join({
+      describe: () => ({
         node: name,
         role,
         cluster: config.cluster,
@@ -256,15 +269,14 @@ export async function startNode({ config, logger, player, signal, measures = tru
           relays: connections.count('relay'),
           streams: live.list().length,
         },
-        draining: false,
       }),
-      logger,
-    );
-    closing.push(() => heartbeat.close());
+      usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
+      streams: () => live.describe(),
+    });
     // Clients first: what their good-byes say must still be measured.
     closing.push(async () => {
       live.close('shutdown');
-      await Promise.all([rtmpServer.close('shutdown'), relayServer.close('shutdown'), httpServer.close()]);
+      await Promise.all([listeners.close('shutdown'), relayServer.close('shutdown')]);
     });
     const closeLogged = () =>
       close().catch((error: unknown) => logger.error({ err: error }, 'the node did not close well'));

@@ -6,6 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
 import { VIEWER_INFO_TAG, VIEWER_QUERY, type ViewerInfo } from '@weir/contracts/viewer';
+import type { Grant } from '../access/access.ts';
+import { httpStatus } from '../access/http-gate.ts';
 import { encodeAmf } from '../rtmp/amf0.ts';
 import { parseStreamName, type StreamName } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
@@ -69,25 +71,26 @@ interface FlvWire {
   goodbye: Buffer | string;
 }
 
-/** Serves a GET on its raw socket. */
-export function serveHttpFlv(name: StreamName, request: IncomingMessage, options: FlvOptions): void {
-  serve(name, request, request.socket, options, {
+/** Serves a GET on its raw socket; ends `grant` when it is over. */
+export function serveHttpFlv(name: StreamName, request: IncomingMessage, grant: Grant, options: FlvOptions): void {
+  serve(name, request, request.socket, grant, options, {
     protocol: 'http-flv',
     encoding: 'flv',
     begin: (header) => Buffer.concat([Buffer.from(HEAD, 'latin1'), header]),
-    refuse: (reason) => refusal(reason === 'stream-not-found' ? '404 Not Found' : '503 Service Unavailable', reason),
+    refuse: (reason) => refusal(httpStatus(reason), reason),
     goodbye: '',
   });
 }
 
-/** Serves an accepted WebSocket on its raw socket; frames from the client are ignored by the caller. */
+/** Serves an accepted WebSocket on its raw socket, the same way; frames from the client are ignored by the caller. */
 export function serveWebSocketFlv(
   name: StreamName,
   request: IncomingMessage,
   socket: Socket,
+  grant: Grant,
   options: FlvOptions,
 ): void {
-  serve(name, request, socket, options, {
+  serve(name, request, socket, grant, options, {
     protocol: 'ws-flv',
     encoding: 'ws-flv',
     begin: (header) => webSocketFrame([header], header.length),
@@ -98,7 +101,14 @@ export function serveWebSocketFlv(
 
 const LAST_WORDS_MS = 2_000;
 
-function serve(name: StreamName, request: IncomingMessage, socket: Socket, options: FlvOptions, wire: FlvWire): void {
+function serve(
+  name: StreamName,
+  request: IncomingMessage,
+  socket: Socket,
+  grant: Grant,
+  options: FlvOptions,
+  wire: FlvWire,
+): void {
   let began = false;
   let ending: CloseReason | undefined;
   socket.setNoDelay(true);
@@ -132,6 +142,7 @@ function serve(name: StreamName, request: IncomingMessage, socket: Socket, optio
     if (finished) return;
     finished = true;
     playback.end(ending ?? reason);
+    grant.end(ending ?? reason);
     if (!began) options.onRefused(wire.protocol, ending ?? reason);
     socket.destroy();
   };
@@ -146,9 +157,9 @@ function infoTag({ connection, timestampMs }: Served, { node, protocol }: FlvOpt
   return protocol.flvTag(DATA, 0, encodeAmf(VIEWER_INFO_TAG, { ...info }));
 }
 
-/** A whole HTTP answer that says why there is no stream. */
-export function refusal(status: string, reason: string): string {
-  const body = `${JSON.stringify({ error: reason })}\n`;
+/** A whole HTTP answer that says why there is no stream, in a word for programs and a sentence for people. */
+export function refusal(status: string, reason: string, message?: string): string {
+  const body = `${JSON.stringify({ error: reason, message })}\n`;
   const cors = Object.entries(CORS_HEADERS).map(([name, value]) => `${name}: ${value}`);
   const head = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close'];
   return [`HTTP/1.1 ${status}`, ...head, ...cors, '', body].join('\r\n');

@@ -3,13 +3,20 @@
  * streams has it. Read-only; whatever changes something belongs on an admin port.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import { WebSocketServer } from 'ws';
+import type { Access, Grant } from '../access/access.ts';
+import type { Refusal } from '../access/check.ts';
+import { httpStatus, openGate } from '../access/http-gate.ts';
 import type { HlsRoute } from '../hls/hls-route.ts';
+import type { StreamName } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
 import type { Streams } from '../stream/streams.ts';
+import type { Certificate } from '../tls/certificate.ts';
 import { CORS_HEADERS, type FlvOptions, parseFlvPath, refusal, serveHttpFlv, serveWebSocketFlv } from './flv.ts';
 import type { PlayerRoute } from './player-route.ts';
 
@@ -19,6 +26,10 @@ export interface HttpServerOptions {
   node: string;
   host: string;
   port: number;
+  /** Configuration key of the port, for the error when it is taken. */
+  portKey: string;
+  /** HTTPS with this certificate; undefined = HTTP. */
+  certificate: Certificate | undefined;
   /** Takes requests for the player; undefined = this node serves none. */
   player: PlayerRoute | undefined;
   /** Takes requests for HLS; undefined = this node serves none. */
@@ -27,11 +38,13 @@ export interface HttpServerOptions {
   maxConnections: number;
   streams: Streams;
   protocol: Protocol;
-  /** Takes a place for a viewer; a sentence when there is none. */
-  admit: (socket: Socket) => string | undefined;
+  /** Says who may in. */
+  access: Access;
   onRefused: (protocol: ConnectionProtocol, reason: CloseReason) => void;
   /** What keeps the node from taking clients, empty when nothing does. */
   notReady: () => string[];
+  /** What load balancers go by: 0 (takes nothing more) to 100 (idle). */
+  weight: () => number;
 }
 
 /** A running HTTP listener. */
@@ -47,40 +60,68 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Starts listening. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { node, player, hls, streams, protocol, admit, onRefused, notReady } = options;
+  const { node, player, hls, streams, protocol, access, certificate, onRefused, notReady, weight } = options;
   const flv: FlvOptions = { node, streams, protocol, onRefused };
+  // A socket that has a stream is the stream's: what else a client sends on it has no meaning.
+  const taken = new WeakSet<Socket>();
   const webSockets = new WebSocketServer({ noServer: true, maxPayload: MAX_CLIENT_FRAME_BYTES });
-  const server = createServer({ noDelay: true, requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const gate = async (
+    name: StreamName,
+    request: IncomingMessage,
+    protocolName: 'http-flv' | 'ws-flv',
+    serve: (grant: Grant) => void,
+  ) => {
+    const { socket } = request;
+    const userAgent = request.headers['user-agent'] ?? '';
+    const granted: Grant | Refusal = taken.has(socket)
+      ? { refused: 'protocol-error', description: 'One stream at a time on a connection.' }
+      : await openGate(access, { name, socket, protocol: protocolName, userAgent });
+    if ('refused' in granted) {
+      onRefused(protocolName, granted.refused);
+      socket.end(refusal(httpStatus(granted.refused), granted.refused, granted.description));
+      return;
+    }
+    taken.add(socket);
+    serve(granted);
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const name = parseFlvPath(request.url ?? '');
     if (name && request.method === 'GET') {
-      const full = admit(request.socket);
-      if (full === undefined) serveHttpFlv(name, request, flv);
-      else {
-        onRefused('http-flv', 'limit');
-        answer(response, 503, { error: 'limit', message: full });
-      }
+      void gate(name, request, 'http-flv', (grant) => serveHttpFlv(name, request, grant, flv));
     } else if (!player?.(request, response) && !hls?.handle(request, response))
-      answerMachine(request, response, streams, notReady);
-  });
+      answerMachine(request, response, { streams, notReady, weight });
+  };
+  const settings = { noDelay: true, requestTimeout: REQUEST_TIMEOUT_MS };
+  const server = certificate
+    ? createSecureServer({ ...settings, ...certificate.context }, onRequest)
+    : createServer(settings, onRequest);
+  if (server instanceof TlsServer) certificate?.attach(server);
   server.maxConnections = options.maxConnections;
   server.on('drop', () => onRefused('http-flv', 'limit'));
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Everybody who upgrades is a stranger: an error on their socket is theirs alone.
     socket.on('error', () => socket.destroy());
     const name = parseFlvPath(request.url ?? '');
-    const full = name ? admit(socket) : undefined;
-    if (!name) socket.end(refusal('404 Not Found', 'stream-not-found'));
-    else if (full !== undefined) {
-      onRefused('ws-flv', 'limit');
-      socket.end(refusal('503 Service Unavailable', 'limit'));
-    } else {
-      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        webSocket.on('error', () => webSocket.terminate());
-        serveWebSocketFlv(name, request, socket, flv);
-      });
+    if (!name) {
+      socket.end(refusal('404 Not Found', 'stream-not-found'));
+      return;
     }
+    void gate(name, request, 'ws-flv', (grant) => {
+      if (socket.destroyed) {
+        grant.end('client-closed');
+        return;
+      }
+      let isServed = false;
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        isServed = true;
+        webSocket.on('error', () => webSocket.terminate());
+        serveWebSocketFlv(name, request, socket, grant, flv);
+      });
+      // What is no WebSocket after all has been answered by then.
+      if (!isServed) grant.end('bad-handshake');
+    });
   });
-  const port = await listen(server, { host: options.host, port: options.port, key: 'http.port', part: 'EDGE' });
+  const port = await listen(server, { host: options.host, port: options.port, key: options.portKey, part: 'EDGE' });
   return {
     port,
     close: () =>
@@ -96,8 +137,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 function answerMachine(
   request: IncomingMessage,
   response: ServerResponse,
-  streams: Streams,
-  notReady: () => string[],
+  { streams, notReady, weight }: Pick<HttpServerOptions, 'streams' | 'notReady' | 'weight'>,
 ): void {
   const { method = '', url = '' } = request;
   const [path] = url.split('?', 1);
@@ -110,6 +150,8 @@ function answerMachine(
   } else if (path === '/readyz') {
     const reasons = notReady();
     answer(response, reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+  } else if (path === '/weight') {
+    answer(response, 200, { weight: weight() });
   } else if (path === '/streams') {
     answer(response, 200, { streams: streams.snapshot() });
   } else answer(response, 404, { error: 'not-found' });

@@ -28,6 +28,12 @@ export function parseStreamName(app: string, name: string): StreamName | undefin
   return { app: first, name: stream, query };
 }
 
+/** The app of a connect command, as it is known before a stream is named, with its parameters. */
+export function parseApp(app: string): { app: string; query: URLSearchParams } {
+  const [path, query] = splitQuery(app);
+  return { app: trimSlashes(path).split('/', 1)[0] ?? '', query: new URLSearchParams(query) };
+}
+
 /** An RTMP URL in parts. */
 export interface RtmpUrl {
   host: string;

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
+import type { Refusal } from '../access/check.ts';
 import type { MediaMessage } from '../stream/media.ts';
 import type { ViewerTransport } from '../stream/viewer.ts';
 import type { StreamName } from './names.ts';
@@ -33,6 +34,8 @@ export interface Playback {
 
 /** Who decides about streams. */
 export interface SessionHost {
+  /** May this client connect to this app? Resolves with undefined when it may. Absent: everybody may. */
+  connect?(client: ClientInfo, to: { app: string; query: URLSearchParams }): Promise<Refusal | undefined>;
   /**
    * May this client publish? Resolves with what takes its media, or with the reason why not.
    * `revoke` closes the session later on, with a reason.
@@ -41,13 +44,13 @@ export interface SessionHost {
     stream: StreamName,
     client: ClientInfo,
     revoke: (reason: CloseReason) => void,
-  ): Promise<Publication | { refused: CloseReason; description: string }>;
+  ): Promise<Publication | Refusal>;
   /** May this client play? The transport is told when the stream begins and when it ends. */
   play(
     stream: StreamName,
     client: ClientInfo,
     transport: ViewerTransport,
-  ): Playback | { refused: CloseReason; description: string };
+  ): Playback | Refusal | Promise<Playback | Refusal>;
 }
 
 /** Options of {@link RtmpSession}. */
@@ -61,8 +64,8 @@ export interface SessionOptions {
   handshakeTimeoutMs: number;
   /** Encoding of what it plays. */
   encoding: 'rtmp' | 'relay';
-  /** When set, `connect` is answered with a refusal that says this. */
-  full: string | undefined;
+  /** When set, `connect` is answered with this refusal. */
+  refusal: Refusal | undefined;
   /** The connection ended without a role. */
   onRefused: (reason: CloseReason) => void;
   /** An error of ours, which ended this session and nothing else. */

@@ -2,21 +2,24 @@
  * One RTMP client of this node: commands in, answers out (RTMP 1.0 §7.2). It decides nothing about streams: what may be
  * published or played is asked of its host. Before it: rtmp/server.ts and the peer; after it: the host's streams.
  *
- *   connected ──publish──▶ asking ──granted──▶ publishing ──deleteStream──▶ connected
- *       └──────play──────▶ playing ──deleteStream──▶ connected
+ *   connecting ──allowed──▶ connected ──publish, play──▶ asking ──granted──▶ publishing, playing
+ *                               ▲───────────────── deleteStream ─────────────────┘
  */
 import type { Socket } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
+import type { Refusal } from '../access/check.ts';
 import { MEDIA_STREAM_ID } from '../stream/encoding.ts';
 import { toMedia } from '../stream/media.ts';
 import { type AmfObject, type AmfValue, asAmfObject, decodeAmf, encodeAmf } from './amf0.ts';
 import { ProtocolError } from './errors.ts';
 import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
-import { parseStreamName, type StreamName } from './names.ts';
+import { parseApp, parseStreamName, type StreamName } from './names.ts';
 import { RtmpPeer } from './peer.ts';
 import { USER_EVENT } from './protocol.ts';
 import type { ClientInfo, Playback, Publication, SessionOptions } from './session-host.ts';
 
+/** Commands of a client that does not wait for the answer to its connect, kept until there is one. */
+const MAX_EARLY_COMMANDS = 16;
 /** Commands are small; media is allowed once a publisher was let in. */
 const MAX_COMMAND_BYTES = 65_536;
 const WINDOW_BYTES = 5_000_000;
@@ -30,9 +33,12 @@ export class RtmpSession {
   readonly #peer: RtmpPeer;
   #timer: NodeJS.Timeout | undefined;
   #app: string | undefined;
+  /** Commands that came while connect was being asked about; undefined when it is not. */
+  #early: { streamId: number; values: AmfValue[] }[] | undefined;
   #userAgent = '';
   #createdStream = false;
-  #asking = false;
+  /** What is being asked for; ending the stream makes it void. */
+  #asking: object | undefined;
   #publication: Publication | undefined;
   #playback: Playback | undefined;
   #hadRole = false;
@@ -101,6 +107,13 @@ export class RtmpSession {
   #command(message: RtmpMessage): void {
     const { payload, streamId } = message;
     const values = decodeAmf(message.type === TYPE.command ? payload : payload.subarray(1));
+    if (!this.#early) this.#obey(streamId, values);
+    else if (this.#early.push({ streamId, values }) > MAX_EARLY_COMMANDS) {
+      throw new ProtocolError('COMMAND', 'Too many commands came before connect was answered.');
+    }
+  }
+
+  #obey(streamId: number, values: readonly AmfValue[]): void {
     const [name, number, object, argument] = values;
     if (typeof name !== 'string') throw new ProtocolError('COMMAND', 'A command has no name.');
     const transaction = typeof number === 'number' ? number : 0;
@@ -109,7 +122,7 @@ export class RtmpSession {
     }
     switch (name) {
       case 'connect':
-        this.#connect(transaction, asAmfObject(object));
+        this.#connect(transaction, asAmfObject(object)).catch((error: unknown) => this.#fault(error));
         return;
       case 'createStream':
         this.#createStream(transaction);
@@ -118,7 +131,7 @@ export class RtmpSession {
         this.#publish(streamId, argument).catch((error: unknown) => this.#fault(error));
         return;
       case 'play':
-        this.#play(streamId, argument);
+        this.#play(streamId, argument).catch((error: unknown) => this.#fault(error));
         return;
       case 'deleteStream':
       case 'closeStream':
@@ -160,20 +173,21 @@ export class RtmpSession {
     }
   }
 
-  #connect(transaction: number, object: AmfObject | undefined): void {
+  async #connect(transaction: number, object: AmfObject | undefined): Promise<void> {
     if (this.#app !== undefined) throw new ProtocolError('COMMAND', 'connect came twice.');
-    const { full } = this.#options;
+    this.#app = text(object?.app);
     this.#userAgent = text(object?.flashVer);
     this.#socket.cork();
     this.#peer.announceWindow(WINDOW_BYTES);
     this.#peer.announceChunkSize();
-    if (full !== undefined) {
-      this.#error(transaction, 'NetConnection.Connect.Rejected', full);
-      this.#socket.uncork();
-      this.#close('limit');
+    this.#socket.uncork();
+    const refusal = this.#options.refusal ?? (await this.#askToConnect(this.#app));
+    if (this.#ending) return;
+    if (refusal) {
+      this.#error(transaction, 'NetConnection.Connect.Rejected', refusal.description);
+      this.#close(refusal.refused);
       return;
     }
-    this.#app = text(object?.app);
     this.#peer.command(
       0,
       '_result',
@@ -186,7 +200,15 @@ export class RtmpSession {
         objectEncoding: 0,
       },
     );
-    this.#socket.uncork();
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const { streamId, values } of early) if (!this.#ending) this.#obey(streamId, values);
+  }
+
+  /** Asks the host, if it wants to be asked; commands that come meanwhile wait, so that answers keep their order. */
+  async #askToConnect(app: string): Promise<Refusal | undefined> {
+    this.#early = [];
+    return this.#options.host.connect?.(this.#client, parseApp(app));
   }
 
   #createStream(transaction: number): void {
@@ -205,14 +227,17 @@ export class RtmpSession {
       this.#close('refused');
       return;
     }
-    this.#asking = true;
+    const asking = {};
+    this.#asking = asking;
     const answer = await this.#options.host.publish(stream, this.#client, (reason) => this.#close(reason));
-    this.#asking = false;
+    const isVoid = this.#asking !== asking;
+    if (!isVoid) this.#asking = undefined;
     if ('refused' in answer) {
+      if (isVoid || this.#ending) return;
       this.#peer.status(streamId, 'error', 'NetStream.Publish.BadName', answer.description);
       this.#close(answer.refused);
-    } else if (this.#ending) {
-      answer.end(this.#ending);
+    } else if (isVoid || this.#ending) {
+      answer.end(this.#ending ?? 'client-closed');
     } else {
       this.#gotRole();
       this.#publication = answer;
@@ -223,19 +248,28 @@ export class RtmpSession {
     }
   }
 
-  #play(streamId: number, argument: AmfValue): void {
+  async #play(streamId: number, argument: AmfValue): Promise<void> {
     const stream = parseStreamName(this.#app ?? '', text(argument));
     if (!stream || this.#busy) {
       this.#peer.status(streamId, 'error', 'NetStream.Play.StreamNotFound', 'There is no stream of this name.');
       this.#close('stream-not-found');
       return;
     }
-    const answer = this.#options.host.play(stream, this.#client, {
+    const asking = {};
+    this.#asking = asking;
+    const answer = await this.#options.host.play(stream, this.#client, {
       socket: this.#socket,
       encoding: this.#options.encoding,
       begin: () => this.#beginPlaying(streamId, stream),
       end: (reason) => this.#close(reason),
     });
+    const isVoid = this.#asking !== asking;
+    if (!isVoid) this.#asking = undefined;
+    if (isVoid || this.#ending) {
+      if (!('refused' in answer)) answer.end(this.#ending ?? 'client-closed');
+      this.#began = false;
+      return;
+    }
     if ('refused' in answer) {
       this.#peer.status(streamId, 'error', 'NetStream.Play.Failed', answer.description);
       this.#close(answer.refused);
@@ -266,6 +300,7 @@ export class RtmpSession {
 
   /** The client ends its stream and may begin another on the same connection. */
   #endStream(): void {
+    this.#asking = undefined;
     if (!this.#publication && !this.#playback) return;
     this.#release('client-closed');
     this.#expectRole();
@@ -280,7 +315,7 @@ export class RtmpSession {
   }
 
   get #busy(): boolean {
-    return this.#asking || this.#publication !== undefined || this.#playback !== undefined;
+    return this.#asking !== undefined || this.#publication !== undefined || this.#playback !== undefined;
   }
 
   get #client(): ClientInfo {

@@ -3,6 +3,9 @@
  * after it: hubs. Who else publishes is asked of the cluster's claims; a stream that is not here is pulled.
  */
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
+import type { NodeStream } from '@weir/contracts/nats/control';
+import type { StreamTraffic } from '../access/bitrate-guard.ts';
+import type { Refusal } from '../access/check.ts';
 import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
@@ -35,12 +38,6 @@ export interface StreamsOptions {
   idleTimeoutMs: number;
   /** A publisher that sent nothing for so long gives way to a new one of the same stream. */
   staleAfterMs: number;
-}
-
-/** A refusal, with a sentence for the client. */
-export interface Refusal {
-  refused: CloseReason;
-  description: string;
 }
 
 const SWEEP_MS = 1_000;
@@ -87,6 +84,30 @@ export class Streams {
       bytesOut: hub.bytesOut,
       videoFrames: hub.videoFrames,
       audioFrames: hub.audioFrames,
+    }));
+  }
+
+  /** What each stream moves, and how to close its publisher when it is here. */
+  traffic(): StreamTraffic[] {
+    return this.list().map(({ hub, publisher }) => ({
+      app: hub.app,
+      name: hub.name,
+      bytesIn: hub.bytesIn,
+      bytesOut: hub.bytesOut,
+      revoke: publisher && ((reason) => publisher.revoke(reason)),
+    }));
+  }
+
+  /** One entry per stream, for people who ask which way it goes. */
+  describe(): NodeStream[] {
+    return this.list().map(({ hub, source, upstream }) => ({
+      stream: streamKey(hub),
+      source,
+      from: upstream?.from ?? '',
+      state: upstream?.state ?? 'idle',
+      viewers: hub.audienceCount,
+      epoch: hub.epoch,
+      hops: hub.hops,
     }));
   }
 

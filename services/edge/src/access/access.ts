@@ -1,0 +1,178 @@
+/**
+ * Who may connect, publish and play on this node: the lists of checks in their order, built from the configuration and
+ * built anew when it changes. Before it: listeners and sessions of every protocol; after it: the streams.
+ *
+ *   socket:  address lists → connect rate → connections of the address → room on the node
+ *   connect: callback (RTMP)
+ *   stream:  keys and signatures → bitrate of the app → places of stream and app → callback
+ */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Config } from '@weir/contracts/config/schema';
+import type { CloseReason } from '@weir/contracts/events';
+import type { Logger } from '@weir/contracts/logger';
+import { addressCheck, plainAddress } from './address.ts';
+import { BitrateGuard, type StreamTraffic } from './bitrate-guard.ts';
+import { type CallbackBody, Callbacks } from './callbacks.ts';
+import {
+  type AccessRequest,
+  type Caller,
+  firstRefusal,
+  type Refusal,
+  type SocketCheck,
+  type StreamCheck,
+} from './check.ts';
+import { connectRateCheck } from './connect-rate.ts';
+import { keyCheck } from './keys.ts';
+import { Ledger } from './ledger.ts';
+import { parseQuotas } from './quotas.ts';
+
+/** The parts of the configuration that are about access; all of them can change while the node runs. */
+export type AccessConfig = Pick<Config, 'access' | 'callbacks' | 'limits'>;
+
+/** Options of {@link Access}. */
+export interface AccessOptions {
+  config: Readonly<AccessConfig>;
+  /** Name of this node. */
+  node: string;
+  /** Takes a place on the node for a socket until it closes; a refusal when it is full. */
+  room: (socket: Socket) => Refusal | undefined;
+  /** The node's streams, for bitrates. */
+  streams: () => readonly StreamTraffic[];
+  logger: Logger;
+}
+
+/** The right to publish or play. Its holder says when it is over. */
+export interface Grant {
+  /** Gives the place back and tells the callback server; later calls do nothing. */
+  end(reason: CloseReason): void;
+}
+
+/** Everything that a configuration decides, built as a whole: a reload that fails leaves all as it was. */
+interface Rules {
+  socketChecks: readonly SocketCheck[];
+  streamChecks: readonly StreamCheck[];
+  callbacks: Callbacks;
+}
+
+/** One per node. */
+export class Access {
+  readonly #options: AccessOptions;
+  readonly #ledger: Ledger;
+  readonly #bitrates: BitrateGuard;
+  #rules: Rules;
+
+  /** @throws ConfigError for what cannot be used, see the checks. */
+  constructor(options: AccessOptions) {
+    this.#options = options;
+    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps } = options.config.limits;
+    const quotas = parseQuotas(apps);
+    this.#ledger = new Ledger({ connectionsPerIp, viewersPerStream, quotas });
+    this.#rules = this.#build(options.config);
+    this.#bitrates = new BitrateGuard({ limits: { bitsPerPublisher, quotas }, streams: options.streams });
+  }
+
+  /** Puts another configuration in force; whoever is in stays in. @throws ConfigError, and the old one stays in force. */
+  configure(config: Readonly<AccessConfig>): void {
+    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps } = config.limits;
+    const quotas = parseQuotas(apps);
+    this.#rules = this.#build(config);
+    this.#ledger.limits = { connectionsPerIp, viewersPerStream, quotas };
+    this.#bitrates.limits = { bitsPerPublisher, quotas };
+  }
+
+  /** A client connected (HTTP: asks for a stream). Takes its places until the socket closes. */
+  admit(socket: Socket): Refusal | undefined {
+    const address = plainAddress(socket.remoteAddress);
+    for (const check of this.#rules.socketChecks) {
+      const refusal = check(address);
+      if (refusal) return refusal;
+    }
+    const place = this.#ledger.takeConnection(address);
+    if ('refused' in place) return place;
+    socket.once('close', () => place.release());
+    const full = this.#options.room(socket);
+    if (full) place.release();
+    return full;
+  }
+
+  /** An RTMP client sent `connect`. Resolves with undefined when it may go on. */
+  async connect(caller: Caller, app: string, query: URLSearchParams): Promise<Refusal | undefined> {
+    const { callbacks } = this.#rules;
+    if (!callbacks.wants('connect')) return undefined;
+    return callbacks.ask({ event: 'connect', id: '', stream: '', ...this.#body(caller, app, query) });
+  }
+
+  /** A client wants to publish or play. Whoever is granted it must end the grant. */
+  async ask(request: AccessRequest): Promise<Grant | Refusal> {
+    const { streamChecks, callbacks } = this.#rules;
+    const refusal = await firstRefusal(streamChecks, request);
+    if (refusal) return refusal;
+    const place = this.#ledger.takeRole(request);
+    if ('refused' in place) return place;
+    const { action, app, name, query } = request;
+    const about = { id: randomUUID(), stream: name, ...this.#body(request, app, query) };
+    const denied = await callbacks.ask({ event: action, ...about });
+    if (denied) {
+      place.release();
+      return denied;
+    }
+    const startedMs = performance.now();
+    let ended = false;
+    return {
+      end: (reason) => {
+        if (ended) return;
+        ended = true;
+        place.release();
+        const durationMs = Math.round(performance.now() - startedMs);
+        callbacks.tell({ ...about, event: 'close', action, reason, durationMs, timeMs: Date.now() });
+      },
+    };
+  }
+
+  /** What an app uses of its quota. */
+  usageOf(app: string): { viewers: number; publishers: number; bitsPerSecond: number } {
+    const bitsPerSecond = Math.round(this.#bitrates.bitsPerSecondOf(app));
+    return { viewers: this.#ledger.viewersOf(app), publishers: this.#ledger.publishersOf(app), bitsPerSecond };
+  }
+
+  /** Asks and tells nothing any more. */
+  close(): void {
+    this.#bitrates.close();
+    this.#rules.callbacks.close();
+  }
+
+  #build({ access, callbacks, limits }: Readonly<AccessConfig>): Rules {
+    const { connectsPerIp, connectsPerIpBurst } = limits;
+    const overBitrate: StreamCheck = ({ action, app }) =>
+      action === 'play' && this.#bitrates.isOver(app)
+        ? { refused: 'app-limit', description: `The viewers of ${app} are sent all the bits they may be sent here.` }
+        : undefined;
+    return {
+      socketChecks: [
+        ...(access.allow.length + access.deny.length > 0 ? [addressCheck(access)] : []),
+        ...(connectsPerIp > 0 ? [connectRateCheck(connectsPerIp, connectsPerIpBurst, () => performance.now())] : []),
+      ],
+      streamChecks: [keyCheck(access, () => Date.now() / 1_000), overBitrate],
+      callbacks: new Callbacks(callbacks, this.#options.logger),
+    };
+  }
+
+  #body(caller: Caller, app: string, query: URLSearchParams): Omit<CallbackBody, 'event' | 'id' | 'stream'> {
+    return {
+      node: this.#options.node,
+      protocol: caller.protocol,
+      app,
+      query: Object.fromEntries(query),
+      clientAddress: caller.address,
+      clientPort: caller.port,
+      userAgent: caller.userAgent,
+      timeMs: Date.now(),
+    };
+  }
+}
+
+/** The caller behind a socket. */
+export function callerOf(socket: Socket, protocol: Caller['protocol'], userAgent: string): Caller {
+  return { protocol, address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0, userAgent };
+}
