@@ -181,7 +181,7 @@ export const WORK: PanelGroup = {
       id: 22,
       kind: 'timeseries',
       title: 'Rows written',
-      description: 'Rows a second by table.',
+      description: 'Rows a second by table. Falling to zero: ingest stands still.',
       queries: [
         {
           refId: 'A',
