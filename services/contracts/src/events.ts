@@ -8,6 +8,8 @@ export const EVENT = {
   connectionOpened: 'live.connection.opened',
   connectionClosed: 'live.connection.closed',
   failover: 'live.failover',
+  /** The cluster changed, as one of its nodes saw it: see {@link CLUSTER_ATTRIBUTE}. */
+  cluster: 'weir.cluster',
   /** What a node says of itself (draining, serving), or somebody of a node (expected, retired): see {@link NODE_MARK_ATTRIBUTE}. */
   nodeMark: 'weir.node.mark',
   /** Somebody did something by a node's admin API, or tried: see {@link ADMIN_ATTRIBUTE}. */
@@ -56,6 +58,14 @@ export const FAILOVER_ATTRIBUTE = {
   gapMs: 'live.failover.gap_ms',
   /** Viewers on this node who were affected. */
   viewers: 'live.failover.viewers',
+} as const;
+
+/** Attribute names of {@link EVENT.cluster}; the sender is the node that saw it. */
+export const CLUSTER_ATTRIBUTE = {
+  /** `joined`, `gone`, `elected` (an edge serves as origin too) or `relieved` (it does no longer). */
+  event: 'weir.cluster.event',
+  /** Node it happened to. */
+  node: 'weir.cluster.node',
 } as const;
 
 /**

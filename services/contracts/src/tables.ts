@@ -22,6 +22,7 @@ export const TABLE = {
   failovers: 'failovers',
   logs: 'logs',
   nodeMarks: 'node_marks',
+  clusterEvents: 'cluster_events',
 } as const;
 
 export type TableName = (typeof TABLE)[keyof typeof TABLE];

@@ -77,11 +77,19 @@ export interface FailoverHappened {
   viewers: number;
 }
 
+/** A change in the cluster, or what a node says of itself, as this node saw it. */
+export type ClusterEvent =
+  /** `reason` is for people. */
+  | { kind: 'mark'; mark: 'draining' | 'serving'; reason: string }
+  /** `node` is the one it happened to: seen for the first time, gone, elected origin, origin no more. */
+  | { kind: 'cluster'; event: 'joined' | 'gone' | 'elected' | 'relieved'; node: string };
+
 /** Told by media as it happens; implementations must return at once and never throw. */
 export interface MediaObserver {
   connectionOpened(connection: ConnectionOpened): void;
   connectionClosed(connection: ConnectionClosed): void;
   failover(failover: FailoverHappened): void;
+  clusterChanged(event: ClusterEvent): void;
 }
 
 /** What telemetry reads. */

@@ -117,6 +117,12 @@ export const ConfigSchema = section({
     connectTimeoutMs: count(2_000, 'Time an upstream has to answer', 50),
     stallTimeoutMs: count(3_000, 'An upstream that sends nothing for so long is left for the next one', 100),
     lingerMs: count(5_000, 'A pull ends this long after its last viewer'),
+    wantedOrigins: count(
+      0,
+      'Origins the cluster should have; edges are elected when fewer than half live. 0 = a tenth of the nodes, at least 2',
+      0,
+      1_000,
+    ),
     maxHops: count(4, 'Nodes between publisher and viewer at most', 1, 16),
   }),
   stream: section({
@@ -142,6 +148,7 @@ export const ConfigSchema = section({
   }),
   limits: section({
     connections: count(8_000, 'Publishers and viewers of this node together (edge 8000, origin 10000 by custom)', 1),
+    sendBitsPerSecond: count(0, 'What this node may send, for its weight in load balancing; 0 = no limit known'),
     connectionsPerIp: count(0, 'Connections of one address (IPv6: one /64) on this node; 0 = no limit'),
     connectsPerIp: count(0, 'New connections a second of one address (IPv6: one /64); 0 = no limit'),
     connectsPerIpBurst: count(100, 'New connections one address may make at once above limits.connectsPerIp', 1),

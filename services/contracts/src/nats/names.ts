@@ -44,11 +44,24 @@ export const BUCKET = {
   progress: 'weir_ingest_progress',
 } as const;
 
+/** Subjects on which members and operators talk; nothing of it is stored. */
+export const CLUSTER_SUBJECT = {
+  /** Requests to one node, see control.ts. */
+  control: (node: string) => `weir.cluster.control.${node}`,
+  /** The same to all nodes. */
+  controlAll: 'weir.cluster.control',
+  /** Somebody lost its connection to this node: its lease is short unless it is heard of. */
+  suspect: (node: string) => `weir.cluster.suspect.${node}`,
+} as const;
+
 /** A heartbeat not refreshed for this long means that the node is gone. */
 export const NODE_LEASE_MS = 6_000;
 
 /** How often a node refreshes its heartbeat and its streams. */
 export const NODE_HEARTBEAT_MS = 2_000;
+
+/** A node that somebody lost its connection to, and that is not heard of for this long, is gone. */
+export const SUSPECT_LEASE_MS = 3_000;
 
 /** The partition of a node: FNV-1a (32 bit) of its name modulo `partitions`. All messages of a node share one. */
 export function partitionOf(node: string, partitions: number): number {

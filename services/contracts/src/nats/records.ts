@@ -19,6 +19,22 @@ export interface NodeRecord {
   capacity: number;
   load: { publishers: number; viewers: number; relays: number; streams: number };
   draining: boolean;
+  /** An edge that serves as origin too, because too few origins live. */
+  elected?: boolean;
+  /** How much more it can take, 0 (nothing) to 100 (idle). */
+  weight?: number;
+}
+
+/** True when other nodes get streams through this one: an origin, or an edge elected to be one. */
+export function servesAsOrigin({ role, elected }: Pick<NodeRecord, 'role' | 'elected'>): boolean {
+  return role === 'origin' || elected === true;
+}
+
+/** One elected origin in the bucket `weir_roles`, by its place (`origin-0` …); held by a lease. */
+export interface RoleRecord {
+  node: string;
+  /** Unix time, ms. */
+  sinceMs: number;
 }
 
 /** The publisher of one stream in the bucket `weir_streams`, kept by the edge it is connected to. */

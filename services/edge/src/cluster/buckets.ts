@@ -2,6 +2,7 @@
  * NATS KV buckets with a lease: opened anew for each connection NATS gives us, followed across reconnects, never waited
  * for longer than told. Before it: the NATS handle; after it: heartbeats, claims and the directory.
  */
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { errorMessage } from '@weir/contracts/errors';
@@ -94,3 +95,15 @@ export class Bucket {
 }
 
 const RETRY_MS = 500;
+/** Wrong last sequence: somebody wrote in between. */
+const CONFLICT = 10_071;
+
+/** The revision, or undefined when somebody else wrote the key. Other errors are thrown on. */
+export async function unlessConflict(write: Promise<number>): Promise<number | undefined> {
+  try {
+    return await write;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === CONFLICT) return undefined;
+    throw error;
+  }
+}

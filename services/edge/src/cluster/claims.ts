@@ -8,7 +8,6 @@
  *      └─another holds it─▶ is its publisher alive? yes ▶ refused, no ▶ taken over by compare-and-set
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
@@ -16,7 +15,7 @@ import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { kvKey, NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
 import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
-import type { Bucket } from './buckets.ts';
+import { type Bucket, unlessConflict } from './buckets.ts';
 import type { Directory } from './directory.ts';
 
 /** Options of {@link Claims}. */
@@ -32,6 +31,8 @@ export interface ClaimsOptions {
   isAlive(record: StreamRecord): Promise<boolean>;
   /** True while another node sends us the stream. */
   isFlowing(stream: string): boolean;
+  /** What this node publishes changed, see {@link Claims.records}. */
+  onChange(): void;
   /** A publisher waits for NATS at most so long. */
   waitMs: number;
   logger: Logger;
@@ -49,8 +50,6 @@ type Outcome = 'held' | 'refused' | 'unknown';
 
 /** After NATS came back others may need so long to reconnect and to say again what they publish. */
 const UNSURE_MS = 5_000;
-/** Wrong last sequence: somebody wrote in between. */
-const CONFLICT = 10_071;
 
 /** All claims of one node. */
 export class Claims implements StreamClaims {
@@ -83,7 +82,13 @@ export class Claims implements StreamClaims {
     }
     if (outcome === 'unknown') this.#options.logger.warn({ stream }, 'published without asking NATS, which is away');
     this.#held.set(stream, held);
+    this.#options.onChange();
     return { epoch: held.record.epoch, release: () => this.#release(held) };
+  }
+
+  /** What is published here, claims that are not settled included; copies. */
+  records(): StreamRecord[] {
+    return [...this.#held.values()].map(({ record }) => ({ ...record }));
   }
 
   /** Writes every claim anew, as the lease wants; called by a timer and when NATS is back. */
@@ -192,6 +197,7 @@ export class Claims implements StreamClaims {
     held.released = true;
     const { stream } = held.record;
     if (this.#held.get(stream) === held) this.#held.delete(stream);
+    this.#options.onChange();
     const removing = this.#remove(held).finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
   }
@@ -210,15 +216,5 @@ export class Claims implements StreamClaims {
         'a claim was not removed',
       );
     }
-  }
-}
-
-/** The revision, or undefined when somebody else wrote the key. Other errors are thrown on. */
-async function unlessConflict(write: Promise<number>): Promise<number | undefined> {
-  try {
-    return await write;
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === CONFLICT) return undefined;
-    throw error;
   }
 }

@@ -6,7 +6,7 @@
 import type { KvWatchEntry } from '@nats-io/kv';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { fromKvKey, NODE_LEASE_MS } from '@weir/contracts/nats/names';
+import { fromKvKey, NODE_HEARTBEAT_MS, NODE_LEASE_MS, SUSPECT_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord, StreamRecord } from '@weir/contracts/nats/records';
 import type { Bucket } from './buckets.ts';
 
@@ -27,6 +27,8 @@ interface Seen<T> {
   record: T;
   seenMs: number;
   revision: number;
+  /** Somebody lost its connection to it since it was last heard of. */
+  isSuspect?: boolean;
 }
 
 /** Options of {@link ClusterDirectory}. */
@@ -37,17 +39,22 @@ export interface DirectoryOptions {
   logger: Logger;
   /** A stream's record changed, or (undefined) a node came or went. */
   onChange(stream: string | undefined): void;
+  /** A node came or went; not called for those that were there at the start. */
+  onNode?(record: NodeRecord, isHere: boolean): void;
 }
 
-const EXPIRE_EVERY_MS = 1_000;
+const EXPIRE_EVERY_MS = 250;
 
 /** The directory of one node. */
 export class ClusterDirectory implements Directory {
   readonly #options: DirectoryOptions;
   readonly #nodes = new Map<string, Seen<NodeRecord>>();
   readonly #streams = new Map<string, Seen<StreamRecord>>();
+  /** What publishing edges said themselves, see relay/announcer.ts. */
+  readonly #announced = new Map<string, StreamRecord>();
   readonly #stops: (() => void)[];
   readonly #timer: NodeJS.Timeout;
+  #connectedMs = 0;
 
   constructor(options: DirectoryOptions) {
     this.#options = options;
@@ -76,7 +83,32 @@ export class ClusterDirectory implements Directory {
   }
 
   publisherOf(stream: string): StreamRecord | undefined {
-    return this.#streams.get(stream)?.record;
+    const known = this.#streams.get(stream)?.record;
+    const announced = this.#announced.get(stream);
+    return announced && announced.epoch > (known?.epoch ?? 0) ? announced : known;
+  }
+
+  /** A node is said to be gone: it has a short lease unless it is heard of. */
+  suspect(node: string): void {
+    const seen = this.#nodes.get(node);
+    if (seen) seen.isSuspect = true;
+  }
+
+  /** The publishing edge itself says that it has the stream; counts when NATS knows nothing newer. */
+  announce(record: StreamRecord): void {
+    const { stream, epoch } = record;
+    const known = this.#announced.get(stream);
+    if (known && known.epoch >= epoch) return;
+    this.#announced.set(stream, record);
+    this.#options.onChange(stream);
+  }
+
+  /** It says so no longer. */
+  retract({ stream, node, epoch }: StreamRecord): void {
+    const known = this.#announced.get(stream);
+    if (known?.node !== node || known.epoch !== epoch) return;
+    this.#announced.delete(stream);
+    this.#options.onChange(stream);
   }
 
   close(): void {
@@ -89,8 +121,15 @@ export class ClusterDirectory implements Directory {
     const record = entry.operation === 'PUT' ? parse<NodeRecord>(entry) : undefined;
     if (record) this.#nodes.set(entry.key, { record, seenMs: Date.now(), revision: entry.revision });
     else this.#nodes.delete(entry.key);
-    const changed = !before !== !record || before?.role !== record?.role || before?.draining !== record?.draining;
+    const changed = !before !== !record || roleOf(before) !== roleOf(record);
+    if (!before !== !record && !this.#isCatchingUp())
+      this.#options.onNode?.((record ?? before) as NodeRecord, record !== undefined);
     if (changed) this.#options.onChange(undefined);
+  }
+
+  /** True while what was there before is still coming in. */
+  #isCatchingUp(): boolean {
+    return Date.now() - this.#connectedMs < NODE_HEARTBEAT_MS;
   }
 
   #onStream(entry: KvWatchEntry): void {
@@ -106,7 +145,11 @@ export class ClusterDirectory implements Directory {
   /** Connected again: everything known gets one more lease to be confirmed in. */
   #touchAll(): void {
     const now = Date.now();
-    for (const seen of [...this.#nodes.values(), ...this.#streams.values()]) seen.seenMs = now;
+    this.#connectedMs = now;
+    for (const seen of [...this.#nodes.values(), ...this.#streams.values()]) {
+      seen.seenMs = now;
+      seen.isSuspect = false;
+    }
   }
 
   #expire(nowMs: number): void {
@@ -116,12 +159,18 @@ export class ClusterDirectory implements Directory {
       this.#streams.delete(stream);
       this.#options.onChange(stream);
     }
-    for (const [node, { seenMs }] of this.#nodes) {
-      if (nowMs - seenMs < NODE_LEASE_MS) continue;
+    for (const [node, { record, seenMs, isSuspect }] of this.#nodes) {
+      if (nowMs - seenMs < (isSuspect ? SUSPECT_LEASE_MS : NODE_LEASE_MS)) continue;
       this.#nodes.delete(node);
+      this.#options.onNode?.(record, false);
       this.#options.onChange(undefined);
     }
   }
+}
+
+/** What others go by when they choose whom to ask. */
+function roleOf(record: NodeRecord | undefined): string {
+  return record ? `${record.role} ${record.elected === true} ${record.draining}` : '';
 }
 
 function parse<T>(entry: KvWatchEntry): T | undefined {

@@ -16,6 +16,9 @@ export interface ProbeOptions {
   timeoutMs: number;
 }
 
+/** Hops of a probe's claim: all are used up, so a node that would have to pull the stream itself must refuse. */
+export const PROBE_HOPS = Number.MAX_SAFE_INTEGER;
+
 /** True when the node of `record` answers that it has the stream; false when it refuses, is away or takes too long. */
 export async function hasPublisher(record: StreamRecord, options: ProbeOptions): Promise<boolean> {
   const at = parseAddress(record.relay);
@@ -23,8 +26,7 @@ export async function hasPublisher(record: StreamRecord, options: ProbeOptions):
   const { stream } = record;
   const slash = stream.indexOf('/');
   const expires = Math.floor(Date.now() / 1_000) + 30;
-  // All hops are used up: a node that would have to pull the stream itself must refuse.
-  const claim = { node: options.node, stream, expires, hops: Number.MAX_SAFE_INTEGER };
+  const claim = { node: options.node, stream, expires, hops: PROBE_HOPS };
   let client: RtmpClient | undefined;
   try {
     client = await RtmpClient.connect({

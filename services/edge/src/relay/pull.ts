@@ -1,6 +1,7 @@
 /**
  * Pulls one stream from other nodes into a hub for as long as somebody watches it, and changes the source under the
- * viewers when it fails. Before it: route.ts says whom to ask; after it: the hub, which drops what it had before.
+ * viewers: at once when it fails, and in their sleep (the new one flows before the old one is left) when there is a
+ * better one. Before it: route.ts says whom to ask; after it: the hub, which drops what it had before.
  *
  *   idle ──opened──▶ connecting ──media──▶ live ──source lost──▶ switching ──media──▶ live
  *                        │                   │                       │
@@ -11,18 +12,13 @@
  */
 
 import type { Logger } from '@weir/contracts/logger';
-import { signRelay } from '@weir/contracts/relay-auth';
-import { RtmpClient } from '../rtmp/client.ts';
-import { type RtmpMessage, TYPE } from '../rtmp/message.ts';
-import type { Protocol } from '../rtmp/protocol.ts';
 import type { Hub } from '../stream/hub.ts';
 import type { Upstream, UpstreamEvents } from '../stream/live-stream.ts';
-import { toMedia } from '../stream/media.ts';
-import { parseRelayMark, type RelayPosition } from './mark.ts';
+import type { MediaMessage } from '../stream/media.ts';
+import { Attempt, type AttemptOptions, type SwitchCause } from './attempt.ts';
+import { Candidate } from './candidate.ts';
+import type { RelayPosition } from './mark.ts';
 import type { Source, Suspects } from './route.ts';
-
-/** Why a source was left; the values of the attribute `cause`. */
-export type SwitchCause = 'refused' | 'disconnected' | 'stalled' | 'moved' | 'outdated' | 'ended';
 
 /** A change of the source with viewers attached. */
 export interface Switched {
@@ -35,24 +31,16 @@ export interface Switched {
 }
 
 /** Options of {@link Pull}. */
-export interface PullOptions {
+export interface PullOptions extends Omit<AttemptOptions, 'signal' | 'onFailed'> {
   hub: Hub;
-  /** `app/name`. */
-  stream: string;
-  /** This node, and what it says of itself. */
-  node: string;
-  hops: number;
-  key: string;
-  maxMessageBytes: number;
-  protocol: Protocol;
   /** Whom to ask now, best first. */
   route(): Source[];
+  /** False while what the route is made from is old: nothing that works is left for something better. */
+  mayImprove(): boolean;
   /** Epoch the directory knows for the stream, 0 = none. */
   knownEpoch(): number;
   suspects: Suspects;
   events: UpstreamEvents;
-  connectTimeoutMs: number;
-  stallTimeoutMs: number;
   onSwitched(switched: Switched): void;
   /** Bytes received since the last call, for the node's counters. */
   onBytes(bytesIn: number, bytesOut: number): void;
@@ -63,17 +51,15 @@ export interface PullOptions {
 interface Outcome {
   cause: SwitchCause;
   hadMedia: boolean;
-}
-
-interface Attempt {
   source: Source;
-  client?: RtmpClient;
-  leave(cause: SwitchCause): void;
 }
 
-const CLAIM_VALID_S = 30;
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 2_000;
+/** A source that still works is looked at again this often … */
+const IMPROVE_EVERY_MS = 5_000;
+/** … and left within this time when it drains, or gave the stream only for want of an origin. */
+const URGENT_MS = 500;
 
 /** One per pulled stream; runs until closed. */
 export class Pull implements Upstream {
@@ -83,6 +69,11 @@ export class Pull implements Upstream {
   #wakeUp: (() => void) | undefined;
   #woken = false;
   #current: Attempt | undefined;
+  #currentLeft: ((outcome: Outcome) => void) | undefined;
+  #candidate: Candidate | undefined;
+  #improveTimer: NodeJS.Timeout | undefined;
+  #improveAtMs = Number.POSITIVE_INFINITY;
+  #awaySinceMs = 0;
   #bytesIn = 0;
   /** The source media last came from, and when. */
   #lastNode = '';
@@ -95,23 +86,25 @@ export class Pull implements Upstream {
   }
 
   get bytesIn(): number {
-    return this.#bytesIn + (this.#current?.client?.socket.bytesRead ?? 0);
+    return this.#bytesIn + (this.#current?.io.bytesIn ?? 0) + (this.#candidate?.attempt.io.bytesIn ?? 0);
+  }
+
+  get from(): string {
+    return this.#current?.source.node ?? '';
   }
 
   wake(): void {
     this.#woken = true;
     this.#wakeUp?.();
-    const current = this.#current;
-    // A newer publisher on another node: whoever pulls from the old one goes there at once.
-    if (current?.source.kind !== 'publisher' || this.#options.knownEpoch() <= this.#options.hub.epoch) return;
-    const publisher = this.#options.route().find((source) => source.kind === 'publisher');
-    if (publisher && publisher.node !== current.source.node) current.leave('moved');
+    this.#considerSoon();
   }
 
   close(): void {
     this.state = 'idle';
     this.#stop.abort();
+    clearTimeout(this.#improveTimer);
     this.#wakeUp?.();
+    this.#candidate?.attempt.leave('ended');
     this.#current?.leave('ended');
     this.#options.onClosed();
   }
@@ -135,17 +128,16 @@ export class Pull implements Upstream {
 
   /** Asks every source once, until one had media and was lost. */
   async #tryAll(): Promise<'had-media' | 'nobody' | 'over'> {
-    for (const source of this.#options.route()) {
+    for (const first of this.#options.route()) {
       if (this.#stop.signal.aborted) return 'over';
       this.state = this.#lastNode === '' ? 'connecting' : 'switching';
-      const { cause, hadMedia } = await this.#pullFrom(source);
+      const { cause, hadMedia, source } = await this.#stay(first);
       if (this.#stop.signal.aborted) return 'over';
       if (hadMedia) this.#lost ??= { cause, from: source.node, atMs: Date.now() };
       if (cause === 'ended' && this.#options.knownEpoch() <= this.#options.hub.epoch) {
         this.#options.events.ended();
         return 'over';
       }
-      if (cause !== 'moved' && cause !== 'ended') this.#options.suspects.add(source.node);
       if (hadMedia) return 'had-media';
     }
     return 'nobody';
@@ -163,114 +155,174 @@ export class Pull implements Upstream {
     });
   }
 
-  /** Pulls from one source until that ends, for whatever reason. */
-  #pullFrom(source: Source): Promise<Outcome> {
-    const { hub, stream, connectTimeoutMs, stallTimeoutMs } = this.#options;
+  /** Pulls from `source`, and from better ones that come up meanwhile, until the one in use is lost. */
+  #stay(source: Source): Promise<Outcome> {
     return new Promise((resolve) => {
-      let hadMedia = false;
-      let position: RelayPosition | undefined;
-      let lastBytes = 0;
-      let lastBytesMs = Date.now();
-      const current: Attempt = { source, leave: (cause) => leave(cause) };
-      this.#current = current;
-
-      const watchdog = setInterval(() => {
-        const bytes = current.client?.socket.bytesRead ?? 0;
-        if (bytes !== lastBytes) {
-          lastBytes = bytes;
-          lastBytesMs = Date.now();
-        } else if (current.client && Date.now() - lastBytesMs >= stallTimeoutMs) leave('stalled');
-      }, stallTimeoutMs / 4);
-      watchdog.unref();
-
-      const leave = (cause: SwitchCause) => {
-        if (this.#current !== current) return;
-        clearInterval(watchdog);
-        this.#count(current.client);
-        this.#current = undefined;
-        current.client?.close();
-        resolve({ cause, hadMedia });
-      };
-
-      const onMessage = (message: RtmpMessage) => {
-        if (this.#current !== current) return;
-        const mark = message.type === TYPE.data ? parseRelayMark(message.payload) : undefined;
-        if (mark?.kind === 'position') {
-          if (mark.epoch < hub.epoch && mark.epoch !== this.#options.knownEpoch()) return leave('outdated');
-          if (mark.epoch !== hub.epoch) hub.beginEpoch(mark.epoch);
-          hub.hops = mark.hops;
-          position = mark;
-        } else if (mark) {
-          if (mark.kind === 'waiting') this.#publisherAway();
-        } else if (position) {
-          const media = toMedia(message.type, message.timestamp, message.payload);
-          if (media && position.sequence < 0) hub.pushHeader(media);
-          else if (media) {
-            if (!hadMedia) this.#arrived(source);
-            hadMedia = true;
-            this.state = 'live';
-            this.#lastMediaMs = Date.now();
-            hub.push(media, position.sequence);
-            position.sequence += 1;
-          } else if (position.sequence >= 0) position.sequence += 1;
-        }
-      };
-
-      const [app = '', ...name] = stream.split('/');
-      const claim = {
-        node: this.#options.node,
-        stream,
-        expires: Math.floor(Date.now() / 1_000) + CLAIM_VALID_S,
-        hops: this.#options.hops,
-      };
-      void RtmpClient.connect({
-        host: source.host,
-        port: source.port,
-        app,
-        protocol: this.#options.protocol,
-        timeoutMs: connectTimeoutMs,
-        maxMessageBytes: this.#options.maxMessageBytes,
-        signal: this.#stop.signal,
-        onMessage,
-        onStatus: ({ code }) => {
-          if (code === 'NetStream.Play.UnpublishNotify') leave('ended');
-          else if (code === 'NetStream.Play.StreamNotFound') leave('refused');
-        },
-        onClose: () => leave('disconnected'),
-      })
-        .then(async (client) => {
-          if (this.#current !== current) return client.close();
-          current.client = client;
-          await client.play(`${name.join('/')}?${signRelay(claim, this.#options.key)}`);
-        })
-        .catch((error: unknown) => {
-          this.#options.logger.debug({ stream, from: source.node, err: error }, 'a source did not give the stream');
-          leave('refused');
-        });
+      this.#currentLeft = resolve;
+      this.#awaySinceMs = 0;
+      this.#current = this.#begin(source);
+      this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
     });
   }
 
-  #publisherAway(): void {
+  #begin(source: Source): Attempt {
+    const onFailed = (from: Source, error: unknown) => {
+      const { stream, logger } = this.#options;
+      logger.debug({ stream, from: from.node, err: error }, 'a source did not give the stream');
+    };
+    return new Attempt(
+      source,
+      { ...this.#options, signal: this.#stop.signal, onFailed },
+      {
+        onPosition: (attempt, position) => this.#onPosition(attempt, position),
+        onMedia: (attempt, media, sequence) => this.#onMedia(attempt, media, sequence),
+        onAway: (attempt) => this.#onAway(attempt),
+        onLeft: (attempt, cause) => this.#onLeft(attempt, cause),
+      },
+    );
+  }
+
+  #onPosition(attempt: Attempt, { epoch, hops }: RelayPosition): void {
+    const { hub, knownEpoch } = this.#options;
+    if (epoch < hub.epoch && epoch !== knownEpoch()) {
+      attempt.leave('outdated');
+      return;
+    }
+    if (attempt === this.#candidate?.attempt) {
+      this.#candidate.position(epoch, hops);
+      if (epoch !== hub.epoch) this.#adopt(this.#candidate);
+      return;
+    }
+    if (epoch !== hub.epoch) hub.beginEpoch(epoch);
+    hub.hops = hops;
+  }
+
+  #onMedia(attempt: Attempt, media: MediaMessage, sequence: number): void {
+    const candidate = this.#candidate;
+    if (attempt === candidate?.attempt) {
+      const kept = candidate.keep(media, sequence);
+      if (!kept) attempt.leave('refused');
+      else if (candidate.follows(this.#options.hub.nextSequence)) this.#adopt(candidate);
+    } else if (attempt === this.#current) this.#take(media, sequence);
+  }
+
+  #take(media: MediaMessage, sequence: number): void {
+    const { hub } = this.#options;
+    if (sequence < 0) {
+      hub.pushHeader(media);
+      return;
+    }
+    this.#awaySinceMs = 0;
+    if (this.#lost || this.#lastNode !== this.from) this.#arrived();
+    this.state = 'live';
+    this.#lastMediaMs = Date.now();
+    hub.push(media, sequence);
+  }
+
+  #onAway(attempt: Attempt): void {
+    if (attempt !== this.#current) return;
     if (this.state === 'live') this.state = 'waiting';
     this.#options.events.interrupted();
+    this.#awaySinceMs ||= Date.now();
+    // It waits for a publisher that the directory knows: the way between the two is broken, another may not be.
+    const isStuck = Date.now() - this.#awaySinceMs >= this.#options.stallTimeoutMs;
+    if (isStuck && this.#options.knownEpoch() > 0 && this.#options.route().length > 1) attempt.leave('stalled');
+  }
+
+  #onLeft(attempt: Attempt, cause: SwitchCause): void {
+    const { bytesIn, bytesOut } = attempt.io;
+    this.#bytesIn += bytesIn;
+    this.#options.onBytes(bytesIn, bytesOut);
+    const { source, hadMedia } = attempt;
+    if (cause === 'unreachable' || cause === 'disconnected' || cause === 'stalled') {
+      this.#options.suspects.add(source.node);
+    }
+    if (attempt === this.#candidate?.attempt) {
+      this.#candidate = undefined;
+      this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
+    } else if (attempt === this.#current) {
+      this.#current = undefined;
+      const heir = this.#candidate;
+      if (heir && !this.#stop.signal.aborted) {
+        if (hadMedia) this.#lost ??= { cause, from: source.node, atMs: Date.now() };
+        this.state = 'switching';
+        this.#adopt(heir);
+      } else {
+        clearTimeout(this.#improveTimer);
+        this.#improveAtMs = Number.POSITIVE_INFINITY;
+        this.#currentLeft?.({ cause, hadMedia, source });
+      }
+    }
+  }
+
+  /** The candidate becomes the source; the old one, if it is there, is left. */
+  #adopt(candidate: Candidate): void {
+    const old = this.#current;
+    this.#candidate = undefined;
+    this.#current = candidate.attempt;
+    if (old) {
+      if (old.hadMedia) this.#lost ??= { cause: 'moved', from: old.source.node, atMs: Date.now() };
+      old.leave('moved');
+    }
+    if (candidate.epoch > 0) {
+      const { hub } = this.#options;
+      if (candidate.epoch !== hub.epoch) hub.beginEpoch(candidate.epoch);
+      hub.hops = candidate.hops;
+    }
+    for (const { media, sequence } of candidate.kept()) this.#take(media, sequence);
+    this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
+  }
+
+  /** A node or a publisher came or went: how long may the present source be kept? */
+  #considerSoon(): void {
+    const source = this.#current?.source;
+    if (!source || this.#candidate) return;
+    const isNewPublisher = this.#options.knownEpoch() > this.#options.hub.epoch && this.#options.hub.epoch > 0;
+    if (isNewPublisher) {
+      this.#consider();
+      return;
+    }
+    const route = this.#options.route();
+    const isUnwanted = !route.some(({ node }) => node === source.node);
+    const wasMakeshift = source.kind === 'publisher' && route[0]?.kind === 'origin';
+    if (isUnwanted || wasMakeshift) this.#considerIn(URGENT_MS * Math.random());
+  }
+
+  #considerIn(ms: number): void {
+    const atMs = Date.now() + ms;
+    if (this.#improveAtMs > Date.now() && this.#improveAtMs <= atMs) return;
+    clearTimeout(this.#improveTimer);
+    this.#improveAtMs = atMs;
+    this.#improveTimer = setTimeout(() => this.#consider(), ms).unref();
+  }
+
+  /** Begins to pull from the best source beside the present one, when that is another. */
+  #consider(): void {
+    const source = this.#current?.source;
+    if (!source || this.#candidate || this.#stop.signal.aborted) return;
+    const { hub, suspects } = this.#options;
+    const isNewPublisher = this.#options.knownEpoch() > hub.epoch && hub.epoch > 0;
+    const route = this.#options.route();
+    // An origin goes to the new publisher by itself; whoever pulls from an origin stays with it.
+    const best =
+      isNewPublisher && source.kind === 'publisher' ? route.find(({ kind }) => kind === 'publisher') : route[0];
+    const mayGo = isNewPublisher || this.#options.mayImprove();
+    if (best && mayGo && best.node !== source.node && !suspects.isSuspect(best.node)) {
+      this.#candidate = new Candidate(this.#begin(best));
+    } else this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
   }
 
   /** The first media of a source. */
-  #arrived(source: Source): void {
-    this.#options.suspects.clear(source.node);
+  #arrived(): void {
+    const to = this.from;
+    this.#options.suspects.clear(to);
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost) {
       const gapMs = Math.max(0, Date.now() - this.#lastMediaMs);
-      this.#options.onSwitched({ cause: lost.cause, from: lost.from, to: source.node, noticedAtMs: lost.atMs, gapMs });
-      this.#options.logger.info({ stream: this.#options.stream, ...lost, to: source.node, gapMs }, 'source changed');
+      this.#options.onSwitched({ cause: lost.cause, from: lost.from, to, noticedAtMs: lost.atMs, gapMs });
+      this.#options.logger.info({ stream: this.#options.stream, ...lost, to, gapMs }, 'source changed');
     }
-    this.#lastNode = source.node;
-  }
-
-  #count(client: RtmpClient | undefined): void {
-    if (!client) return;
-    this.#bytesIn += client.socket.bytesRead;
-    this.#options.onBytes(client.socket.bytesRead, client.socket.bytesWritten);
+    this.#lastNode = to;
   }
 }

@@ -7,7 +7,8 @@ import type { MediaObserver, MediaSnapshot } from '../stats.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { Hub } from '../stream/hub.ts';
 import type { Upstream, UpstreamEvents } from '../stream/live-stream.ts';
-import { Pull, type SwitchCause, type Switched } from './pull.ts';
+import type { SwitchCause } from './attempt.ts';
+import { Pull, type Switched } from './pull.ts';
 import { type RouteOptions, routeTo } from './route.ts';
 
 /** What all pulls of a node share. */
@@ -46,6 +47,7 @@ export class Pulls {
       protocol,
       maxMessageBytes: config.rtmp.maxMessageBytes,
       route: () => routeTo(stream, route),
+      mayImprove: () => route.directory.isFresh,
       knownEpoch: () => route.directory.publisherOf(stream)?.epoch ?? 0,
       suspects: route.suspects,
       events,

@@ -2,30 +2,39 @@
  * Who may pull from this node: members of the cluster, proven by the claim in the query of the name they play. An edge
  * gives away only what is published on it; an origin anything it can get from the publishing edge.
  */
-import type { NodeRole } from '@weir/contracts/nats/records';
 import { verifyRelay } from '@weir/contracts/relay-auth';
 import { streamKey } from '../rtmp/names.ts';
 import type { SessionHost } from '../rtmp/session-host.ts';
 import type { Streams } from '../stream/streams.ts';
+import { type AnnouncementSink, takeAnnouncements } from './announcements.ts';
+import { ANNOUNCE_STREAM } from './announcer.ts';
+import { PROBE_HOPS } from './probe.ts';
 
 /** Options of {@link relayHost}. */
 export interface RelayHostOptions {
   node: string;
-  role: NodeRole;
+  /** True while this node relays what is published elsewhere: an origin, or an edge elected to be one. */
+  servesAsOrigin: () => boolean;
   /** Keys of the cluster; all are accepted. */
   keys: readonly string[];
   maxHops: number;
   streams: () => Streams;
   /** True when the stream could be pulled from somewhere. */
   canPull: (stream: string) => boolean;
+  /** Takes what other nodes say is published on them. */
+  announcements: AnnouncementSink;
 }
 
 /** The host of all sessions on the relay listener. */
 export function relayHost(options: RelayHostOptions): SessionHost {
-  const { node, role, keys, maxHops, streams, canPull } = options;
+  const { node, servesAsOrigin, keys, maxHops, streams, canPull, announcements } = options;
   const denied = { refused: 'refused', description: 'This port is for members of the cluster.' } as const;
   return {
-    publish: async () => denied,
+    async publish(name, client, revoke) {
+      if (streamKey(name) !== ANNOUNCE_STREAM) return denied;
+      const claim = verifyRelay(ANNOUNCE_STREAM, name.query, keys, Date.now() / 1_000);
+      return claim ? takeAnnouncements(claim.node, announcements, client, () => revoke('idle')) : denied;
+    },
     play(name, client, transport) {
       const key = streamKey(name);
       const claim = verifyRelay(key, name.query, keys, Date.now() / 1_000);
@@ -33,8 +42,13 @@ export function relayHost(options: RelayHostOptions): SessionHost {
       const known = streams().get(key);
       const here = known?.publisher !== undefined;
       const isCircle = claim.node === node || (!here && claim.hops >= maxHops);
-      if (isCircle || (!here && (role !== 'origin' || !(known?.source === 'relay' || canPull(key))))) {
+      if (isCircle || (!here && (!servesAsOrigin() || !(known?.source === 'relay' || canPull(key))))) {
         return { refused: 'stream-not-found', description: 'This node does not have the stream.' };
+      }
+      if (claim.hops === PROBE_HOPS) {
+        // A question whether the stream is published here: answered, and nothing more.
+        transport.begin({ hasAudio: true, hasVideo: true });
+        return { end: () => {}, pause: () => {} };
       }
       return streams().relay(name, { ...client, userAgent: `weir/${claim.node}` }, transport, claim.hops);
     },

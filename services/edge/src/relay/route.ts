@@ -2,7 +2,7 @@
  * From whom to pull a stream. Edges ask the origins in rendezvous order, then the publishing edge itself; origins ask the
  * publishing edge only, and an edge serves other nodes only what is published on it. So no pull can go in a circle.
  */
-import type { NodeRole } from '@weir/contracts/nats/records';
+import { type NodeRole, servesAsOrigin } from '@weir/contracts/nats/records';
 import type { Directory } from '../cluster/directory.ts';
 import { rendezvousOrder } from '../cluster/rendezvous.ts';
 
@@ -26,6 +26,8 @@ export interface ConfiguredOrigin {
 export interface RouteOptions {
   node: string;
   role: NodeRole;
+  /** True while this edge serves as origin too: it then asks like one, so that no two ask each other. */
+  readonly elected?: boolean;
   directory: Directory;
   configuredOrigins: readonly ConfiguredOrigin[];
   suspects: Suspects;
@@ -41,7 +43,7 @@ export function routeTo(stream: string, options: RouteOptions): Source[] {
   const { node, role, directory, suspects } = options;
   const record = directory.publisherOf(stream);
   const publisher = record ? toSource(record.node, record.relay, 'publisher') : undefined;
-  const sources: Source[] = role === 'edge' ? originsFor(stream, options) : [];
+  const sources: Source[] = servesAsOrigin(options) ? [] : originsFor(stream, options);
   if (publisher && !sources.some((source) => source.node === publisher.node)) sources.push(publisher);
   if (role === 'origin' && !record && !directory.isFresh) sources.push(...guesses(stream, directory));
   const others = sources.filter((source) => source.node !== node);
@@ -50,7 +52,7 @@ export function routeTo(stream: string, options: RouteOptions): Source[] {
 }
 
 function originsFor(stream: string, { directory, configuredOrigins }: RouteOptions): Source[] {
-  const live = directory.nodes().filter((record) => record.role === 'origin' && !record.draining);
+  const live = directory.nodes().filter((record) => servesAsOrigin(record) && !record.draining);
   const known = live.flatMap((record) => {
     const source = toSource(record.node, record.addresses.relay, 'origin');
     return source ? [{ ...source, capacity: record.capacity }] : [];
@@ -89,16 +91,20 @@ export function parseAddress(address: string): { host: string; port: number } | 
 export class Suspects {
   readonly #failedMs = new Map<string, number>();
   readonly #lastSeenMs: (node: string) => number;
+  readonly #onAdded: (node: string) => void;
   /** Without a heartbeat to clear it a suspicion is forgotten after so long. */
   static readonly FORGET_MS = 10_000;
 
-  constructor(lastSeenMs: (node: string) => number) {
+  /** @param onAdded told of each suspicion, so that others hear of it. */
+  constructor(lastSeenMs: (node: string) => number, onAdded: (node: string) => void = () => {}) {
     this.#lastSeenMs = lastSeenMs;
+    this.#onAdded = onAdded;
   }
 
   /** A pull from `node` failed. */
   add(node: string): void {
     this.#failedMs.set(node, Date.now());
+    this.#onAdded(node);
   }
 
   /** A pull from `node` works. */

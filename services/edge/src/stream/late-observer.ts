@@ -31,6 +31,10 @@ export class LateObserver implements MediaObserver {
     this.#tell((observer) => observer.failover(...event));
   }
 
+  clusterChanged(...event: Parameters<MediaObserver['clusterChanged']>): void {
+    this.#tell((observer) => observer.clusterChanged(...event));
+  }
+
   #tell(tell: (observer: MediaObserver) => void): void {
     if (this.#observer) tell(this.#observer);
     else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(tell);

@@ -9,6 +9,8 @@ import type { Viewer } from './viewer.ts';
 /** A running pull from other nodes into a hub. */
 export interface Upstream {
   readonly state: 'idle' | 'connecting' | 'live' | 'switching' | 'waiting';
+  /** Node it pulls from at present; empty = none. */
+  readonly from: string;
   /** Bytes received so far. */
   readonly bytesIn: number;
   /** The directory says something new about the stream, or about the nodes. */

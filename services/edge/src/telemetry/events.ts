@@ -4,9 +4,15 @@
  * {@link EVENT_QUEUE_MAX} on their way are dropped and counted.
  */
 import type { Attributes, Logger as EventLogger } from '@opentelemetry/api';
-import { CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from '@weir/contracts/events';
+import {
+  CLUSTER_ATTRIBUTE,
+  CONNECTION_ATTRIBUTE,
+  EVENT,
+  FAILOVER_ATTRIBUTE,
+  NODE_MARK_ATTRIBUTE,
+} from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
-import type { ConnectionClosed, ConnectionOpened, FailoverHappened, MediaObserver } from '../stats.ts';
+import type { ClusterEvent, ConnectionClosed, ConnectionOpened, FailoverHappened, MediaObserver } from '../stats.ts';
 import type { Measure } from './measurement.ts';
 import { MAX_NAME_LENGTH } from './media-metrics.ts';
 
@@ -30,6 +36,8 @@ interface Event {
   name: string;
   timeMs: number;
   attributes: Attributes;
+  /** For people. */
+  body?: string;
   gap?: { seconds: number; cause: string };
 }
 
@@ -40,10 +48,10 @@ export function createEvents(logger: Logger): Events {
   let onTheirWay = 0;
   let dropped = 0;
 
-  const emit = ({ name, timeMs, attributes, gap }: Event) => {
+  const emit = ({ name, timeMs, attributes, body, gap }: Event) => {
     const seconds = Math.floor(timeMs / 1_000);
     const timestamp: [number, number] = [seconds, Math.round((timeMs - seconds * 1_000) * 1e6)];
-    sink?.logger.emit({ eventName: name, timestamp, attributes });
+    sink?.logger.emit({ eventName: name, timestamp, attributes, ...(body === undefined ? {} : { body }) });
     if (gap) sink?.measure('live.failover.gap', gap.seconds, { cause: gap.cause });
   };
   const accept = <T>(happened: T, toEvent: (happened: T) => Event) => {
@@ -68,6 +76,7 @@ export function createEvents(logger: Logger): Events {
       connectionOpened: (connection) => accept(connection, openedEvent),
       connectionClosed: (connection) => accept(connection, closedEvent),
       failover: (failover) => accept(failover, failoverEvent),
+      clusterChanged: (event) => accept(event, clusterEvent),
     },
     get dropped() {
       return dropped;
@@ -111,6 +120,20 @@ function closedEvent(connection: ConnectionClosed): Event {
     [CONNECTION_ATTRIBUTE.framesDropped]: connection.framesDropped,
   };
   return { name: EVENT.connectionClosed, timeMs: connection.closedAtMs, attributes };
+}
+
+function clusterEvent(event: ClusterEvent): Event {
+  const timeMs = Date.now();
+  if (event.kind === 'mark') {
+    return {
+      name: EVENT.nodeMark,
+      timeMs,
+      attributes: { [NODE_MARK_ATTRIBUTE.mark]: event.mark },
+      body: event.reason,
+    };
+  }
+  const attributes = { [CLUSTER_ATTRIBUTE.event]: event.event, [CLUSTER_ATTRIBUTE.node]: event.node };
+  return { name: EVENT.cluster, timeMs, attributes };
 }
 
 function failoverEvent(failover: FailoverHappened): Event {

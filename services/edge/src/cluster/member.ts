@@ -1,0 +1,177 @@
+/**
+ * One node's place in the cluster: it watches the others, shows itself, stands for election, drains when told to. Before
+ * it: the NATS handle; after it: routing and pulls, which ask it who lives and what this node is to be. No media here, so
+ * that hundreds of members can be run in one process (npm run bench -- cluster).
+ */
+import type { Logger } from '@weir/contracts/logger';
+import type { NatsHandle } from '@weir/contracts/nats/connect';
+import type { ControlAnswer, ControlRequest, NodeStream } from '@weir/contracts/nats/control';
+import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS } from '@weir/contracts/nats/names';
+import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
+import type { ClusterEvent } from '../stats.ts';
+import { Bucket } from './buckets.ts';
+import { type Control, startControl } from './control.ts';
+import { ClusterDirectory } from './directory.ts';
+import { Election } from './election.ts';
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { LoadWeight, type Usage } from './load-weight.ts';
+
+/** What a node says of itself; the rest of its record is known here. */
+export type NodeDescription = Omit<NodeRecord, 'draining' | 'elected' | 'weight'>;
+
+/** Options of {@link Member}. */
+export interface MemberOptions {
+  nats: NatsHandle;
+  node: string;
+  role: NodeRole;
+  /** Of the buckets. */
+  replicas: number;
+  /** Origins wanted; 0 = by the number of live nodes. */
+  wantedOrigins: number;
+  /** A stream's record changed, or (undefined) a node or this one's own role did. */
+  onChange(stream: string | undefined): void;
+  /** Something that is to be found in SQL later. */
+  onEvent(event: ClusterEvent): void;
+  logger: Logger;
+}
+
+/** What is asked of a node that joined. */
+export interface Presence {
+  describe(): NodeDescription;
+  usage(): Usage;
+  streams(): NodeStream[];
+}
+
+/** See the head of the file. */
+export class Member {
+  readonly directory: ClusterDirectory;
+  /** Claims on names live here. */
+  readonly streamsBucket: Bucket;
+  readonly #options: MemberOptions;
+  readonly #nodesBucket: Bucket;
+  readonly #election: Election;
+  readonly #control: Control;
+  readonly #load = new LoadWeight();
+  #presence: Presence | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #loadTimer: NodeJS.Timeout | undefined;
+  #draining = false;
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    const { nats, node, role, replicas, wantedOrigins, onChange, logger } = options;
+    const bucket = (name: string) => new Bucket(nats, { name, leaseMs: NODE_LEASE_MS, replicas }, logger);
+    this.#nodesBucket = bucket(BUCKET.nodes);
+    this.streamsBucket = bucket(BUCKET.streams);
+    this.directory = new ClusterDirectory({
+      nats,
+      nodes: this.#nodesBucket,
+      streams: this.streamsBucket,
+      onChange,
+      onNode: (record, isHere) => this.#noteNode(record, isHere),
+      logger,
+    });
+    this.#election = new Election({
+      nats,
+      bucket: bucket(BUCKET.roles),
+      directory: this.directory,
+      node,
+      role,
+      wanted: wantedOrigins,
+      onChange: (elected) => this.#elected(elected),
+      logger,
+    });
+    this.#control = startControl({
+      nats,
+      node,
+      answer: (request) => this.#answer(request),
+      onSuspect: (suspect) => this.directory.suspect(suspect),
+      logger,
+    });
+  }
+
+  /** True while this edge serves as origin too. */
+  get isElected(): boolean {
+    return this.#election.isElected;
+  }
+
+  /** True when other nodes get streams through this one. */
+  get servesAsOrigin(): boolean {
+    return this.#options.role === 'origin' || this.isElected;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** 0 (takes nothing more) to 100 (idle). */
+  get weight(): number {
+    return this.#draining ? 0 : this.#load.value;
+  }
+
+  /** Shows this node to the others from now on. */
+  join(presence: Presence): void {
+    this.#presence = presence;
+    this.#loadTimer = setInterval(() => this.#load.sample(presence.usage()), NODE_HEARTBEAT_MS).unref();
+    const { nats, logger } = this.#options;
+    this.#heartbeat = startHeartbeat(nats, this.#nodesBucket, () => this.#record(presence), logger);
+    this.#options.onEvent({ kind: 'mark', mark: 'serving', reason: 'It takes connections.' });
+  }
+
+  /** The connection to `node` was lost: it counts as gone sooner unless it is heard of, here and elsewhere. */
+  suspect(node: string): void {
+    this.directory.suspect(node);
+    this.#control.tellSuspect(node);
+  }
+
+  /** Others stop to send clients and pulls here, or begin again. What is connected stays. */
+  drain(draining: boolean): void {
+    if (draining === this.#draining) return;
+    this.#draining = draining;
+    this.#heartbeat?.beat();
+    const [mark, reason] = draining
+      ? (['draining', 'An operator drains it.'] as const)
+      : (['serving', 'An operator ended the drain.'] as const);
+    this.#options.onEvent({ kind: 'mark', mark, reason });
+    this.#options.logger.info({ draining }, 'drain');
+  }
+
+  /** Leaves the cluster: gives up its place, its record goes. */
+  async close(): Promise<void> {
+    clearInterval(this.#loadTimer);
+    this.#control.close();
+    await this.#election.close();
+    await this.#heartbeat?.close();
+    this.directory.close();
+  }
+
+  #record(presence: Presence): NodeRecord {
+    return { ...presence.describe(), draining: this.#draining, elected: this.isElected, weight: this.weight };
+  }
+
+  #elected(elected: boolean): void {
+    this.#heartbeat?.beat();
+    this.#options.onEvent({ kind: 'cluster', event: elected ? 'elected' : 'relieved', node: this.#options.node });
+    this.#options.onChange(undefined);
+  }
+
+  /** Every node sees every other come and go; one of them, the first by name, writes it down. */
+  #noteNode(record: NodeRecord, isHere: boolean): void {
+    const others = this.directory.nodes().filter(({ node }) => node !== record.node);
+    const first = others.reduce((least, { node }) => (least === '' || node < least ? node : least), '');
+    if (first !== this.#options.node) return;
+    this.#options.onEvent({ kind: 'cluster', event: isHere ? 'joined' : 'gone', node: record.node });
+  }
+
+  #answer(request: ControlRequest): ControlAnswer {
+    const { node } = this.#options;
+    if (request.command === 'drain' || request.command === 'serve') {
+      this.drain(request.command === 'drain');
+      return { ok: true, node, draining: this.#draining };
+    }
+    if (request.command === 'streams') {
+      return { ok: true, node, draining: this.#draining, streams: this.#presence?.streams() ?? [] };
+    }
+    return { ok: false, node, message: 'This command is not known to this version of the node.' };
+  }
+}
