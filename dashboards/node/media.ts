@@ -23,6 +23,24 @@ FROM (
 GROUP BY time
 ORDER BY time`;
 
+/** Open publishers and viewers over the limit, per node. */
+const limitUse = (() => {
+  const open = metricSql({
+    metric: 'live.connections',
+    where: { role: ['publisher', 'viewer'] },
+    by: byNode,
+    fold: 'mean',
+    across: 'sum',
+    as: 'open',
+    top: 12,
+  });
+  const limit = metricSql({ metric: 'live.connections.limit', by: byNode, fold: 'mean', across: 'max', as: 'allowed' });
+  return `SELECT u.time AS time, u.node AS node, u.open / l.allowed AS used
+FROM (${open}) AS u
+INNER JOIN (${limit}) AS l ON l.time = u.time AND l.node = u.node
+ORDER BY time, node`;
+})();
+
 function lines(
   id: number,
   title: string,
@@ -61,20 +79,20 @@ export const MEDIA: PanelGroup = {
       },
       { stacked: true, decimals: 0 },
     ),
-    lines(
-      21,
-      'Use of the connection limit',
-      'Publishers and viewers against the limit of each node, the fullest twelve. At the limit new clients are refused.',
-      {
-        metric: 'live.connections',
-        where: { role: ['publisher', 'viewer'] },
-        by: byNode,
-        fold: 'mean',
-        across: 'sum',
-        as: 'connections',
-      },
-      { decimals: 0 },
-    ),
+    {
+      id: 21,
+      kind: 'timeseries',
+      title: 'Use of the connection limit',
+      description:
+        'Publishers and viewers as a share of the limit of each node, the twelve with most connections. At the limit new clients are refused.',
+      queries: [{ refId: 'A', sql: limitUse }],
+      unit: 'percentunit',
+      min: 0,
+      thresholds: { bad: 0.9 },
+      legend: 'node',
+      width: 8,
+      height: 8,
+    },
     lines(
       22,
       'Refused by reason',
