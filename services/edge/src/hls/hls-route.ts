@@ -8,7 +8,7 @@ import { parseStreamName, type StreamName, streamKey } from '../rtmp/names.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { HubMessage } from '../stream/hub-log.ts';
 import { type HlsLimits, HlsStream } from './hls-stream.ts';
-import { HlsViewers } from './hls-viewers.ts';
+import { type HlsGrant, HlsViewers } from './hls-viewers.ts';
 
 /** Messages of a stream from its headers and newest GOP on, until `stop`. */
 export type TapStream = (
@@ -16,9 +16,20 @@ export type TapStream = (
   tap: { onMessage(message: HubMessage): void; onEnd(): void },
 ) => { stop(): void };
 
+/** Why a viewer may not watch, as HTTP says it. */
+export interface HlsRefusal {
+  status: number;
+  error: string;
+}
+
+/** May this viewer watch? Asked once per viewer and node; the grant is ended when the viewer has gone. */
+export type EnterHls = (name: StreamName, request: IncomingMessage) => Promise<HlsGrant | HlsRefusal>;
+
 /** Options of {@link HlsRoute}. */
 export interface HlsRouteOptions {
   tap: TapStream;
+  /** Undefined lets everybody in. */
+  enter?: EnterHls | undefined;
   connections: Connections;
   limits: HlsLimits;
   /** How long the first request of a stream waits for it beyond what the first segment takes. */
@@ -58,13 +69,9 @@ export class HlsRoute {
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false;
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-    const asked = parsePath(pathname);
+    const asked = parsePath(pathname, searchParams);
     if (!asked) return false;
-    const answering =
-      asked.file === ''
-        ? this.#playlist(asked.name, searchParams, request, response)
-        : this.#file(asked, request, response);
-    answering.catch(() => response.destroy());
+    this.#answer(asked, request, response).catch(() => response.destroy());
     return true;
   }
 
@@ -73,74 +80,88 @@ export class HlsRoute {
     for (const key of [...this.#running.keys()]) this.#end(key, 'shutdown');
   }
 
-  async #playlist(
-    name: StreamName,
-    query: URLSearchParams,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
-    const running = this.#run(name);
-    const { stream, viewers } = running;
-    const { segmentMs } = this.#options.limits;
-    if (!stream.hasMedia) {
-      // A newcomer waits for the next segment's beginning, and for its first part.
-      await stream.until(() => stream.hasMedia || running.ended, this.#options.notFoundWaitMs + 2 * segmentMs);
-    }
-    const number = wholeNumber(query.get('_HLS_msn'));
-    const part = wholeNumber(query.get('_HLS_part'));
-    if (number !== undefined) {
-      if (stream.has(number - MAX_AHEAD, 0)) {
-        await stream.until(() => stream.has(number, part) || running.ended, BLOCK_SEGMENTS * segmentMs);
-      } else if (stream.hasMedia) {
-        this.#send(response, 400, 'text/plain', 'no-store', [Buffer.from('asked for too far ahead\n')]);
-        return;
-      }
-    }
-    const playlist = stream.playlist(`${name.name.split('/').at(-1)}/${FOLDER}`);
-    if (playlist === undefined) {
-      this.#send(response, 404, 'application/json', 'no-store', [Buffer.from('{"error":"stream-not-found"}\n')]);
+  async #answer(asked: Asked, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { name } = asked;
+    const session = name.query.get(VIEWER_QUERY.session) ?? '';
+    const known = this.#running.get(streamKey(name))?.viewers.knows(request, session) ?? false;
+    const grant = known ? undefined : await this.#enter(name, request);
+    if (grant && 'status' in grant) {
+      this.#refuse(response, grant.status, grant.error);
       return;
     }
-    viewers.asked(request, query.get(VIEWER_QUERY.session) ?? '');
-    const sent = this.#send(
+    const running = this.#run(name);
+    const isThere =
+      asked.file === '' ? await this.#awaitPlaylist(running, name.query) : await this.#awaitFile(running, asked.file);
+    if (isThere !== true || running.ended) {
+      grant?.end('stream-not-found');
+      this.#refuse(
+        response,
+        isThere === 'too-early' ? 400 : 404,
+        isThere === 'too-early' ? 'too-early' : 'stream-not-found',
+      );
+      return;
+    }
+    if (grant) running.viewers.enter(request, session, grant);
+    const sent =
+      asked.file === ''
+        ? this.#sendPlaylist(running, name, request, response)
+        : this.#sendFile(running, asked.file, request, response);
+    running.viewers.gave(request, sent);
+  }
+
+  async #enter(name: StreamName, request: IncomingMessage): Promise<HlsGrant | HlsRefusal> {
+    return this.#options.enter ? this.#options.enter(name, request) : { end() {} };
+  }
+
+  /** Waits for media, and for the segment or part the request names (blocking reload). */
+  async #awaitPlaylist({ stream }: Running, query: URLSearchParams): Promise<boolean | 'too-early'> {
+    const { segmentMs } = this.#options.limits;
+    // A newcomer waits for the next segment's beginning, and for its first part.
+    await stream.until(() => stream.hasMedia || stream.isClosed, this.#options.notFoundWaitMs + 2 * segmentMs);
+    if (!stream.hasMedia) return false;
+    const number = wholeNumber(query.get('_HLS_msn'));
+    if (number === undefined) return true;
+    if (!stream.has(number - MAX_AHEAD, 0)) return 'too-early';
+    const part = wholeNumber(query.get('_HLS_part'));
+    await stream.until(() => stream.has(number, part) || stream.isClosed, BLOCK_SEGMENTS * segmentMs);
+    return !stream.isClosed;
+  }
+
+  /** A hinted part is asked for before it is there; and another edge may have given this viewer its playlist. */
+  async #awaitFile({ stream }: Running, file: string): Promise<boolean> {
+    const hinted = /^(\d+)\.\d+\.m4s$/.exec(file);
+    const isNext = hinted !== null && stream.has(Number(hinted[1]) - MAX_AHEAD, 0);
+    if (!stream.file(file) && (isNext || !stream.hasMedia)) {
+      await stream.until(
+        () => stream.file(file) !== undefined || stream.isClosed,
+        BLOCK_SEGMENTS * this.#options.limits.segmentMs,
+      );
+    }
+    return stream.file(file) !== undefined;
+  }
+
+  #sendPlaylist({ stream }: Running, name: StreamName, request: IncomingMessage, response: ServerResponse): number {
+    const playlist = stream.playlist(
+      `${encodeURIComponent(name.name.split('/').at(-1) ?? '')}/${FOLDER}`,
+      fileQuery(name.query),
+    );
+    return this.#send(
       response,
       200,
       'application/vnd.apple.mpegurl',
       'no-cache',
-      [Buffer.from(playlist)],
+      [Buffer.from(playlist ?? '')],
       request,
     );
-    viewers.gave(request, sent);
   }
 
-  async #file(
-    { name, file }: { name: StreamName; file: string },
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
-    const running = this.#run(name);
-    const { stream, viewers } = running;
-    const hinted = /^(\d+)\.(\d+)\.m4s$/.exec(file);
-    // A hinted part may be asked for before it is there.
-    if (hinted && !stream.file(file) && stream.has(Number(hinted[1]) - MAX_AHEAD, 0)) {
-      await stream.until(
-        () => stream.file(file) !== undefined || running.ended,
-        BLOCK_SEGMENTS * this.#options.limits.segmentMs,
-      );
-    } else if (!stream.hasMedia) {
-      // Another edge gave this viewer its playlist.
-      await stream.until(
-        () => stream.file(file) !== undefined || running.ended,
-        BLOCK_SEGMENTS * this.#options.limits.segmentMs,
-      );
-    }
-    const parts = stream.file(file);
-    if (!parts) {
-      this.#send(response, 404, 'application/json', 'no-store', [Buffer.from('{"error":"not-found"}\n')]);
-      return;
-    }
+  #sendFile({ stream }: Running, file: string, request: IncomingMessage, response: ServerResponse): number {
     const type = file.endsWith('.mp4') ? 'video/mp4' : 'video/iso.segment';
-    viewers.gave(request, this.#send(response, 200, type, FILES_LAST, parts, request));
+    return this.#send(response, 200, type, FILES_LAST, stream.file(file) ?? [], request);
+  }
+
+  #refuse(response: ServerResponse, status: number, error: string): void {
+    this.#send(response, status, 'application/json', 'no-store', [Buffer.from(`${JSON.stringify({ error })}\n`)]);
   }
 
   #send(
@@ -217,19 +238,34 @@ export class HlsRoute {
   }
 }
 
-/** `/app/name.m3u8` (file '') or `/app/name/hls/<file>`. */
-function parsePath(pathname: string): { name: StreamName; file: string } | undefined {
+/** What a request is for: the playlist (file '') or a file of a stream. */
+interface Asked {
+  name: StreamName;
+  file: string;
+}
+
+/** `/app/name.m3u8` or `/app/name/hls/<file>`. */
+function parsePath(pathname: string, query: URLSearchParams): Asked | undefined {
   const match = /^\/([^/]+)\/(.+)\.m3u8$/.exec(pathname) ?? /^\/([^/]+)\/(.+)\/hls\/([\w.-]+)$/.exec(pathname);
   if (!match) return undefined;
+  const [, app = '', stream = '', file = ''] = match;
   try {
-    const name = parseStreamName(
-      decodeURIComponent(match[1] ?? ''),
-      decodeURIComponent(match[2] ?? '').replaceAll('?', ''),
-    );
-    return name && { name, file: match[3] ?? '' };
+    const name = parseStreamName(decodeURIComponent(app), decodeURIComponent(stream).replaceAll('?', ''));
+    return name && { name: { ...name, query }, file };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * What of the playlist's query its files are asked for with: a signature, say, so that any edge can check it. Without one
+ * the files have the same address for everybody, and caches in between can keep them.
+ */
+function fileQuery(query: URLSearchParams): string {
+  const rest = new URLSearchParams(
+    [...query].filter(([name]) => !name.startsWith('_HLS_') && name !== VIEWER_QUERY.session),
+  );
+  return rest.size === 0 ? '' : `?${rest}`;
 }
 
 function wholeNumber(text: string | null): number | undefined {

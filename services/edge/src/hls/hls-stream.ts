@@ -53,6 +53,9 @@ export class HlsStream {
     this.#limits = limits;
   }
 
+  /** True when nothing will follow. */
+  isClosed = false;
+
   /** True when there is something to play. */
   get hasMedia(): boolean {
     return this.#segments.length > 0;
@@ -72,14 +75,14 @@ export class HlsStream {
     this.#segmenter?.push(message);
   }
 
-  /** The playlist; undefined while there is nothing. */
-  playlist(folder: string): string | undefined {
+  /** The playlist; undefined while there is nothing. `query` is put behind every file's name. */
+  playlist(folder: string, query: string): string | undefined {
     if (!this.#init || !this.hasMedia) return undefined;
     const { segmentMs, partMs } = this.#limits;
     const segments = this.#segments.map(({ number, parts, complete, durationMs }) => {
       return { number, parts, complete, durationMs, startedAtMs: parts[0]?.startedAtMs ?? 0 };
     });
-    return mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name });
+    return mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name, query });
   }
 
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
@@ -118,6 +121,7 @@ export class HlsStream {
 
   /** Lets all who wait go. */
   close(): void {
+    this.isClosed = true;
     for (const waiter of [...this.#waiters]) waiter.resolve();
     this.#segments = [];
   }

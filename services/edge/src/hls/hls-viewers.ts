@@ -3,13 +3,20 @@
  * connection from its first playlist until it has not asked for a while, with the bytes it was given.
  */
 import type { IncomingMessage } from 'node:http';
+import type { CloseReason } from '@weir/contracts/events';
 import type { CountedSocket, OpenConnection } from '../stream/connections.ts';
 
 /** Opens a connection in the node's book. */
 export type OpenHlsConnection = (socket: CountedSocket, session: string, userAgent: string) => OpenConnection;
 
+/** The right of one viewer to watch. */
+export interface HlsGrant {
+  end(reason: CloseReason): void;
+}
+
 interface HlsViewer {
   connection: OpenConnection;
+  grant: HlsGrant;
   socket: { bytesWritten: number };
   seenAtMs: number;
 }
@@ -32,20 +39,31 @@ export class HlsViewers {
     return this.#viewers.size;
   }
 
-  /** A viewer asked for the playlist. */
-  asked(request: IncomingMessage, session: string): void {
+  /** Whether this viewer is here already: by its session, or, when the request names none, by who sends it. */
+  knows(request: IncomingMessage, session: string): boolean {
     const sender = senderOf(request);
-    const key = session === '' ? sender : session;
-    this.#bySender.set(sender, key);
+    const key = session === '' ? (this.#bySender.get(sender) ?? sender) : session;
     const known = this.#viewers.get(key);
-    if (known) {
-      known.seenAtMs = Date.now();
+    if (!known) return false;
+    known.seenAtMs = Date.now();
+    this.#bySender.set(sender, key);
+    return true;
+  }
+
+  /** A viewer who was granted to watch. */
+  enter(request: IncomingMessage, session: string, grant: HlsGrant): void {
+    if (this.knows(request, session)) {
+      // Two requests of one viewer were let in at the same time.
+      grant.end('client-closed');
       return;
     }
+    const sender = senderOf(request);
+    const key = session === '' ? sender : session;
     const { remoteAddress, remotePort } = request.socket;
     const socket = { bytesRead: 0, bytesWritten: 0, writableLength: 0, remoteAddress, remotePort };
     const connection = this.#open(socket, session, request.headers['user-agent'] ?? '');
-    this.#viewers.set(key, { connection, socket, seenAtMs: Date.now() });
+    this.#bySender.set(sender, key);
+    this.#viewers.set(key, { connection, grant, socket, seenAtMs: Date.now() });
   }
 
   /** Bytes were given to whoever sent `request`. */
@@ -58,16 +76,20 @@ export class HlsViewers {
 
   /** Lets those go who have not asked for a while. */
   sweep(nowMs: number): void {
-    for (const [key, { connection, seenAtMs }] of this.#viewers) {
+    for (const [key, { connection, grant, seenAtMs }] of this.#viewers) {
       if (nowMs - seenAtMs < GONE_AFTER_MS) continue;
       connection.close('client-closed');
+      grant.end('client-closed');
       this.#viewers.delete(key);
     }
     for (const [sender, key] of this.#bySender) if (!this.#viewers.has(key)) this.#bySender.delete(sender);
   }
 
   close(reason: 'stream-ended' | 'shutdown'): void {
-    for (const { connection } of this.#viewers.values()) connection.close(reason);
+    for (const { connection, grant } of this.#viewers.values()) {
+      connection.close(reason);
+      grant.end(reason);
+    }
     this.#viewers.clear();
     this.#bySender.clear();
   }

@@ -19,6 +19,8 @@ export interface PlaylistInput {
   folder: string;
   /** File name of the initialization segment. */
   init: string;
+  /** Query that every file is asked for with (a signature), empty or beginning with `?`. */
+  query: string;
 }
 
 /** Parts are listed for so many newest segments. */
@@ -28,7 +30,7 @@ const PART_SLACK = 1.1;
 const PARTS_HELD_BACK = 3;
 
 /** The playlist's text. */
-export function mediaPlaylist({ segments, segmentMs, partMs, folder, init }: PlaylistInput): string {
+export function mediaPlaylist({ segments, segmentMs, partMs, folder, init, query }: PlaylistInput): string {
   const longestPartMs = Math.max(
     partMs * PART_SLACK,
     ...segments.flatMap(({ parts }) => parts.map((part) => part.durationMs)),
@@ -44,7 +46,7 @@ export function mediaPlaylist({ segments, segmentMs, partMs, folder, init }: Pla
     `#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=${seconds(longestPartMs * PARTS_HELD_BACK)}`,
     `#EXT-X-PART-INF:PART-TARGET=${seconds(longestPartMs)}`,
     `#EXT-X-MEDIA-SEQUENCE:${segments[0]?.number ?? 0}`,
-    `#EXT-X-MAP:URI="${folder}${init}"`,
+    `#EXT-X-MAP:URI="${folder}${init}${query}"`,
   ];
   const withParts = segments.length - SEGMENTS_WITH_PARTS;
   for (const [index, segment] of segments.entries()) {
@@ -53,17 +55,17 @@ export function mediaPlaylist({ segments, segmentMs, partMs, folder, init }: Pla
       for (const [part, { durationMs, independent }] of segment.parts.entries()) {
         const flag = independent ? ',INDEPENDENT=YES' : '';
         lines.push(
-          `#EXT-X-PART:DURATION=${seconds(durationMs)},URI="${folder}${partName(segment.number, part)}"${flag}`,
+          `#EXT-X-PART:DURATION=${seconds(durationMs)},URI="${folder}${partName(segment.number, part)}${query}"${flag}`,
         );
       }
     }
     if (segment.complete)
-      lines.push(`#EXTINF:${seconds(segment.durationMs)},`, `${folder}${segmentName(segment.number)}`);
+      lines.push(`#EXTINF:${seconds(segment.durationMs)},`, `${folder}${segmentName(segment.number)}${query}`);
   }
   const last = segments.at(-1);
   if (last) {
     const next = last.complete ? partName(last.number + 1, 0) : partName(last.number, last.parts.length);
-    lines.push(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${folder}${next}"`);
+    lines.push(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${folder}${next}${query}"`);
   }
   return `${lines.join('\n')}\n`;
 }
