@@ -1,0 +1,187 @@
+/**
+ * How many machines a service needs, and which limit it meets first: the arithmetic behind ../production.md.
+ * node infra/production/sizing.ts --viewers 1000000 --bitrate 1Mbit --card 10Gbit [--json]
+ */
+import { parseArgs } from 'node:util';
+import { ConfigError } from '@weir/contracts/errors';
+import { parseSpeed } from '@weir/contracts/topology/network';
+
+/** What is known or assumed. Each default says where it is from; put your own figures in their place. */
+export interface SizingInput {
+  viewers: number;
+  /** Live streams at once. */
+  streams: number;
+  bitrateBitsPerSecond: number;
+  /** Outgoing speed of an edge's or origin's card. */
+  cardBitsPerSecond: number;
+  /** A card is full here (row M11). */
+  cardFill: number;
+  coresPerEdge: number;
+  /** A core is full here: what is left is for joins and the system. */
+  coreFill: number;
+  /** CPU time of an edge per viewer and second, µs; `npm run bench -- rtmp` measures it. */
+  microsPerViewerSecond: number;
+  /** `limits.connections` of an edge. */
+  connectionsPerEdge: number;
+  /** Share of edges that may be away at once (failures, upgrades). */
+  spareShare: number;
+  /** Packets a director passes per second and machine. */
+  directorPacketsPerSecond: number;
+  /** Series a node reports, and how often. */
+  seriesPerNode: number;
+  sampleIntervalSeconds: number;
+  /** Raw samples on disk; infra/clickhouse/README.md measures it. */
+  bytesPerSample: number;
+  rawDays: number;
+}
+
+export const DEFAULT_INPUT: SizingInput = {
+  viewers: 10_000,
+  streams: 100,
+  bitrateBitsPerSecond: 1_000_000,
+  cardBitsPerSecond: 10_000_000_000,
+  cardFill: 0.9,
+  coresPerEdge: 8,
+  coreFill: 0.7,
+  microsPerViewerSecond: 60,
+  connectionsPerEdge: 8_000,
+  spareShare: 0.2,
+  directorPacketsPerSecond: 1_000_000,
+  seriesPerNode: 200,
+  sampleIntervalSeconds: 5,
+  bytesPerSample: 2,
+  rawDays: 30,
+};
+
+/** What is needed. */
+export interface Sizing {
+  edges: number;
+  /** Edges each limit asks for by itself, before spares. */
+  edgesBy: { bandwidth: number; cpu: number; connections: number };
+  /** The one that asks for most. */
+  firstLimit: keyof Sizing['edgesBy'];
+  viewersPerEdge: number;
+  origins: number;
+  /** Hops from a stream's origin to the edges; more than one = a tree. */
+  relayDepth: number;
+  /** LVS groups, of two directors each. */
+  groups: number;
+  directors: number;
+  /** Acknowledgements of viewers that pass the directors, bits per second, all groups together. */
+  directorBitsPerSecond: number;
+  egressBitsPerSecond: number;
+  samplesPerSecond: number;
+  rawBytes: number;
+  /** Writers of ingest at the rate one copy is meant to bear. */
+  ingestWriters: number;
+}
+
+/** A full segment of TCP over Ethernet, payload bytes. */
+const SEGMENT_BYTES = 1_448;
+/** Receivers acknowledge every second segment. */
+const SEGMENTS_PER_ACK = 2;
+/** An acknowledgement on the wire. */
+const ACK_BYTES = 66;
+/** The rate one copy of ingest is aimed at (issue 5). */
+const SAMPLES_PER_WRITER = 150_000;
+/** Two, so that one may die. */
+const MIN_ORIGINS = 2;
+
+/** @throws ConfigError `SIZING_INPUT` when a figure is not positive. */
+export function size(given: Partial<SizingInput>): Sizing {
+  const input = { ...DEFAULT_INPUT, ...given };
+  for (const [name, value] of Object.entries(input)) {
+    if (!(value > 0) && name !== 'spareShare') {
+      throw new ConfigError('SIZING_INPUT', `${name} must be above zero, but is ${value}.`);
+    }
+  }
+  const usableCard = input.cardBitsPerSecond * input.cardFill;
+  const egressBitsPerSecond = input.viewers * input.bitrateBitsPerSecond;
+  const edgesBy = {
+    bandwidth: Math.ceil(egressBitsPerSecond / usableCard),
+    cpu: Math.ceil((input.viewers * input.microsPerViewerSecond) / 1e6 / (input.coresPerEdge * input.coreFill)),
+    connections: Math.ceil(input.viewers / input.connectionsPerEdge),
+  };
+  const firstLimit = (Object.keys(edgesBy) as (keyof typeof edgesBy)[]).reduce((a, b) =>
+    edgesBy[b] > edgesBy[a] ? b : a,
+  );
+  const needed = edgesBy[firstLimit];
+  const edges = Math.max(2, needed + Math.ceil(needed * input.spareShare));
+  const viewersPerEdge = input.viewers / edges;
+  // the worst case: every edge has viewers of as many streams as it can
+  const relays = edges * Math.min(input.streams, Math.ceil(viewersPerEdge));
+  const fanOut = Math.max(2, Math.floor(usableCard / input.bitrateBitsPerSecond));
+  const byRelays = Math.ceil((relays * input.bitrateBitsPerSecond) / usableCard);
+  const origins = Math.max(MIN_ORIGINS, byRelays + 1);
+  const acksPerViewer = input.bitrateBitsPerSecond / 8 / SEGMENT_BYTES / SEGMENTS_PER_ACK;
+  const groups = Math.max(1, Math.ceil((input.viewers * acksPerViewer) / input.directorPacketsPerSecond));
+  const directors = groups * 2;
+  const samplesPerSecond = ((edges + origins) * input.seriesPerNode) / input.sampleIntervalSeconds;
+  return {
+    edges,
+    edgesBy,
+    firstLimit,
+    viewersPerEdge: Math.ceil(viewersPerEdge),
+    origins,
+    relayDepth: edges <= fanOut ? 1 : Math.ceil(Math.log(edges) / Math.log(fanOut)),
+    groups,
+    directors,
+    directorBitsPerSecond: Math.round(input.viewers * acksPerViewer * ACK_BYTES * 8),
+    egressBitsPerSecond,
+    samplesPerSecond,
+    rawBytes: samplesPerSecond * 86_400 * input.rawDays * input.bytesPerSample,
+    ingestWriters: Math.max(1, Math.ceil(samplesPerSecond / SAMPLES_PER_WRITER)),
+  };
+}
+
+/** The command line: `--viewers 1e6 --bitrate 2.5Mbit --card 25Gbit …`, every key of the input by its name in kebab-case. */
+export function main(argv: readonly string[]): string {
+  const names = Object.keys(DEFAULT_INPUT) as (keyof SizingInput)[];
+  const flag = (name: string) =>
+    name.replace(/BitsPerSecond$/, '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      json: { type: 'boolean' },
+      ...Object.fromEntries(names.map((name) => [flag(name), { type: 'string' as const }])),
+    },
+  });
+  const given: Partial<SizingInput> = {};
+  for (const name of names) {
+    const text = (values as Record<string, string | boolean | undefined>)[flag(name)];
+    if (typeof text !== 'string') continue;
+    const value = name.endsWith('BitsPerSecond') ? parseSpeed(text) : Number(text);
+    if (value === undefined || Number.isNaN(value))
+      throw new ConfigError('SIZING_INPUT', `--${flag(name)} is no figure: "${text}".`);
+    given[name] = value;
+  }
+  const sizing = size(given);
+  return values.json === true ? JSON.stringify(sizing) : describeSizing(sizing);
+}
+
+function describeSizing(sizing: Sizing): string {
+  const by = Object.entries(sizing.edgesBy).map(([limit, edges]) => `${limit} ${edges}`);
+  const rows = [
+    [
+      'edges',
+      `${sizing.edges} of ${sizing.viewersPerEdge} viewers (${by.join(', ')}; first limit: ${sizing.firstLimit})`,
+    ],
+    ['origins', `${sizing.origins}, ${sizing.relayDepth} hop(s) to the edges`],
+    [
+      'directors',
+      `${sizing.directors} in ${sizing.groups} group(s), ${gigabits(sizing.directorBitsPerSecond)} of acknowledgements`,
+    ],
+    ['out', gigabits(sizing.egressBitsPerSecond)],
+    [
+      'telemetry',
+      `${Math.round(sizing.samplesPerSecond)} samples/s, ${(sizing.rawBytes / 1e9).toFixed(1)} GB raw, ${sizing.ingestWriters} writer(s)`,
+    ],
+  ];
+  return rows.map(([name = '', value = '']) => `${name.padEnd(10)} ${value}`).join('\n');
+}
+
+function gigabits(bitsPerSecond: number): string {
+  return `${(bitsPerSecond / 1e9).toFixed(2)} Gbit/s`;
+}
+
+if (import.meta.main) process.stdout.write(`${main(process.argv.slice(2))}\n`);
