@@ -57,6 +57,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/load.ts')).load,
   },
   {
+    name: 'sign',
+    summary: 'sign a stream name, so that its holder may publish or play',
+    load: async () => (await import('./commands/sign.ts')).sign,
+  },
+  {
     name: 'infra',
     summary: 'from one topology file to everything each machine needs',
     load: async () => (await import('./commands/infra.ts')).infra,

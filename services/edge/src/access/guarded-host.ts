@@ -29,7 +29,7 @@ export function guardedHost({ access, streams, protocol }: GuardedHostOptions): 
         return answer;
       }
       const publication: Publication = {
-        push: answer.push,
+        push: (media) => answer.push(media),
         end(reason) {
           answer.end(reason);
           grant.end(reason);
@@ -43,7 +43,7 @@ export function guardedHost({ access, streams, protocol }: GuardedHostOptions): 
       if (client.socket.destroyed) return gone(grant);
       const answer = streams.play(stream, client, transport, protocol);
       const playback: Playback = {
-        pause: answer.pause,
+        pause: (paused) => answer.pause(paused),
         end(reason) {
           answer.end(reason);
           grant.end(reason);
