@@ -1,0 +1,188 @@
+// Real edges and origins from rendered files behind their rendered firewalls, in namespaces: a publisher on one edge, viewers
+// on the other, both through the virtual address. There is no director here (that is lvs.ha.ts): the clients' cards carry
+// the directors' hardware addresses, so their frames look like those that directors pass on.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadTopology } from '@weir/contracts/topology/load';
+import { renderFolder } from '@weir/infra/render/folder';
+import { writeSecrets } from '@weir/infra/render/secrets';
+import { writeFolder } from '@weir/infra/render/write';
+import { whyWithout } from '@weir/test/harness/debian-tools';
+import { waitFor } from '@weir/test/harness/wait';
+import { end, type Namespace, Namespaces } from './ns/namespace.ts';
+import { printTable } from './table.ts';
+import type { Row } from './vm/results.ts';
+
+const VIP = '10.9.0.100';
+const repository = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
+const CLIP = join(repository, 'services/cli/assets/demo.flv');
+const URL_THROUGH_VIP = `rtmp://${VIP}/live/ha`;
+
+const why = (await whyWithout(['nft', 'nats-server', 'curl', 'busybox'])) ?? withoutFfmpeg();
+function withoutFfmpeg(): string | undefined {
+  if (spawnSync('ffmpeg', ['-version']).status === 0) return undefined;
+  process.stderr.write('\n*** SKIPPED: real edges: there is no ffmpeg ***\n\n');
+  return 'there is no ffmpeg';
+}
+
+describe('real edges behind their rendered firewalls', { skip: why ?? false }, () => {
+  const out = mkdtempSync(join(tmpdir(), 'weir-ha-'));
+  const namespaces = new Namespaces();
+  const machines = new Map<string, Namespace>();
+  const running = new Map<string, ChildProcess>();
+  const rows: Row[] = [];
+  let publisher: Namespace;
+  let viewer: Namespace;
+
+  before(async () => {
+    const { topology } = loadTopology(fileURLToPath(new URL('./topology.yaml', import.meta.url)));
+    topology.software.path = repository;
+    writeFolder(out, renderFolder(topology));
+    const secrets = join(out, 'secrets.env');
+    writeSecrets(topology, secrets);
+    for (const [name, { address }] of Object.entries(topology.machines)) {
+      if (/^d\d|^e3/.test(name)) continue;
+      const machine = namespaces.add(name, `${address}/24`);
+      machines.set(name, machine);
+      for (const file of ['edge.yaml', 'origin.yaml', 'nats-server.conf'])
+        fill(join(out, name, 'files/etc/weir', file), secrets);
+      machine.must(`nft -f ${out}/${name}/files/etc/weir/firewall.nft`);
+      for (const folder of ['lib-weir', 'lib-nats']) mkdirSync(join(out, name, folder));
+      if (name.startsWith('e')) {
+        machine.must(`sysctl -q -e -p ${out}/${name}/files/etc/sysctl.d/60-weir.conf`);
+        machine.must(command(name, 'weir-address.service'));
+      }
+    }
+    start('n1', 'weir-nats.service');
+    for (const name of ['o1', 'o2']) start(name, 'weir-origin.service');
+    for (const name of ['e1', 'e2']) start(name, 'weir-edge.service');
+    publisher = client('pub', '10.9.0.1', topology.machines.d1?.mac ?? '', 'e1');
+    viewer = client('view', '10.9.0.2', topology.machines.d2?.mac ?? '', 'e2');
+    for (const [name, machine] of machines) {
+      if (name === 'n1') continue;
+      const port = name.startsWith('o') ? topology.ports.originNode : topology.ports.node;
+      await waitFor(
+        `${name} to be ready: ${logOf(name)}`,
+        () => machine.must(`curl -fsS http://127.0.0.1:${port}/readyz`).includes('true'),
+        { timeoutMs: 90_000, everyMs: 300 },
+      );
+    }
+  });
+  after(async () => {
+    await namespaces.close();
+    printTable('real edges from rendered files', rows);
+    rmSync(out, { recursive: true, force: true });
+  });
+
+  function command(name: string, unit: string): string {
+    const text = readFileSync(join(out, name, 'files/etc/systemd/system', unit), 'utf8');
+    return /^ExecStart=(.+)$/m.exec(text)?.[1] ?? '';
+  }
+
+  function start(name: string, unit: string): void {
+    const machine = machines.get(name) as Namespace;
+    const mounts = [
+      `${out}/${name}/files/etc/weir:/etc/weir`,
+      `${out}/${name}/lib-weir:/var/lib/weir`,
+      `${out}/${name}/lib-nats:/var/lib/nats`,
+    ];
+    running.set(name, machine.start(command(name, unit), { mounts, log: join(out, `${name}.log`) }));
+  }
+
+  function logOf(name: string): string {
+    return join(out, `${name}.log`);
+  }
+
+  /** A client whose frames for the virtual address go to one edge's card, as a director would have sent them. */
+  function client(name: string, address: string, mac: string, edge: string): Namespace {
+    const namespace = namespaces.add(name, `${address}/24`);
+    const card = (machines.get(edge) as Namespace).must('cat /sys/class/net/eth0/address');
+    namespace.must(`ip link set eth0 address ${mac}; ip neigh replace ${VIP} lladdr ${card} dev eth0 nud permanent`);
+    return namespace;
+  }
+
+  /** Frames that ffmpeg decodes of the stream within some seconds of media. */
+  function watch(from: Namespace, seconds: number): number {
+    const line = `timeout 20 ffmpeg -v error -rw_timeout 8000000 -i ${URL_THROUGH_VIP} -t ${seconds} -map 0:v -f framemd5 - 2>&1 || true`;
+    return from
+      .must(line)
+      .split('\n')
+      .filter((text) => /^0,/.test(text)).length;
+  }
+
+  it('a stream pushed through the virtual address to one edge plays through it from another', async () => {
+    publisher.start(`ffmpeg -v error -re -stream_loop -1 -i ${CLIP} -c copy -f flv ${URL_THROUGH_VIP}`, {
+      log: logOf('ffmpeg'),
+    });
+    const frames = await waitFor('frames at the viewer', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
+    rows.push({
+      check: 'published on e1, played from e2 through origins',
+      passed: frames >= 30,
+      measured: `${frames} frames of 2 s`,
+    });
+    assert.ok(frames >= 30, `${frames} frames; ${readFileSync(logOf('e2'), 'utf8').slice(-800)}`);
+  });
+
+  it('the player’s port answers on the virtual address, the edges’ own ports answer nobody', () => {
+    assert.match(viewer.must(`curl -fsS --max-time 3 http://${VIP}/healthz`), /ok/);
+    const tries = [
+      ['10.9.0.21', 1935],
+      ['10.9.0.21', 19350],
+      ['10.9.0.21', 8080],
+      ['10.9.0.21', 1936],
+      [VIP, 19350],
+      [VIP, 8080],
+      [VIP, 1936],
+      ['10.9.0.31', 1935],
+      ['10.9.0.31', 1938],
+      ['10.9.0.31', 8081],
+    ] as const;
+    const open = tries.filter(([host, port]) =>
+      viewer
+        .must(`busybox timeout 1 busybox nc -z -w 1 ${host} ${port} 2>/dev/null && echo open || true`)
+        .includes('open'),
+    );
+    rows.push({
+      check: `direct ways open, of ${tries.length}`,
+      passed: open.length === 0,
+      measured: String(open.length),
+      target: '0',
+    });
+    assert.deepEqual(open, []);
+  });
+
+  it('goes on when an origin dies, and when NATS does', async () => {
+    await end(running.get('o1') as ChildProcess, 'SIGKILL');
+    const first = await waitFor('frames without o1', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
+    await end(running.get('n1') as ChildProcess, 'SIGKILL');
+    const second = await waitFor('frames without NATS', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
+    rows.push({
+      check: 'played on without one origin, then without NATS',
+      passed: first >= 30 && second >= 30,
+      measured: `${first}, ${second} frames of 2 s`,
+    });
+    assert.ok(first >= 30 && second >= 30, `${first}, ${second}`);
+  });
+});
+
+/** Fills secrets in, as install.sh does. */
+function fill(path: string, secretsPath: string): void {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return;
+  }
+  const secrets = new Map(
+    [...readFileSync(secretsPath, 'utf8').matchAll(/^(\w+)=(.*)$/gm)].map((match) => [match[1], match[2] ?? '']),
+  );
+  writeFileSync(
+    path,
+    text.replaceAll(/@secret:(\w+)@/g, (_, name: string) => secrets.get(name) ?? ''),
+  );
+}
