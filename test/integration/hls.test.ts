@@ -193,6 +193,24 @@ describe('HLS', () => {
     assert.equal((await text(second(), `/live/hls-demo.m3u8?_HLS_msn=${number + 100}`)).status, 400);
   });
 
+  it('lets in who has the key, and asks for every file with it', async () => {
+    const guarded = await startTestNode({ node: { name: 'hls-c' }, access: { play: 'key', playKeys: ['*=right'] } });
+    const guest = publishFile(CLIP, guarded.rtmpUrl('live/hls-demo'));
+    assert.equal((await text(guarded, '/live/hls-demo.m3u8')).status, 401);
+    assert.equal((await text(guarded, '/live/hls-demo.m3u8?key=wrong')).status, 403);
+    const seen = await waitFor('the playlist', async () => {
+      const { status, body } = await text(guarded, '/live/hls-demo.m3u8?key=right&session=s');
+      return status === 200 ? read(body) : undefined;
+    });
+    assert.match(seen.init, /\.mp4\?key=right$/);
+    const path = guarded.httpUrl(`/live/${seen.init}`);
+    const stranger = { headers: { 'user-agent': 'a stranger' } };
+    assert.equal((await fetch(path, stranger)).status, 200, 'the address holds the key');
+    assert.equal((await fetch(path.replace('right', 'wrong'), { headers: { 'user-agent': 'another' } })).status, 403);
+    await guest.stop();
+    await guarded.close();
+  });
+
   it('goes on with the next publisher, whose numbers are higher', async () => {
     const before = await playlist(second());
     await publisher.stop();

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findChromium, launchChromium, openPlayer, type PlayerPage } from '@weir/test/harness/browser';
+import { startTestNode } from '@weir/test/harness/edge';
 import { publishFile } from '@weir/test/harness/ffmpeg';
 import { startSystem, type TestSystem } from '@weir/test/harness/system';
 import { waitFor } from '@weir/test/harness/wait';
@@ -200,23 +201,25 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     await leaveAll();
   });
 
-  it('tells a viewer who is refused, and does not try on', async () => {
-    const context = await browser.newContext({ viewport: { width: 1_280, height: 800 } });
-    const page = await context.newPage();
-    let asked = 0;
-    await page.route('**/*.flv?*', (route) => {
-      asked += 1;
-      return route.fulfill({ status: 403, body: '{}' });
-    });
-    await page.goto(`${system.node('edge-1').http}/player/?stream=live/demo&transport=http-flv&sign=wrong`);
-    const title = page.locator('.weir-player .veil h2');
-    await waitFor('the message', async () => (await title.textContent()) === 'You can’t watch this stream');
-    await page.screenshot({ path: fileURLToPath(new URL('../artefacts/player-refused.png', import.meta.url)) });
-    assert.equal(asked, 1);
-    await page.unroute('**/*.flv?*');
-    await page.locator('.weir-player .veil button').click();
-    await waitFor('the picture', async () => (await page.evaluate('window.weirPlayer.state')) === 'playing');
-    await context.close();
+  it('tells a viewer who has the wrong key, and lets in who has the right one', async () => {
+    const guarded = await startTestNode({ access: { play: 'key', playKeys: ['*=right'] } });
+    const publisher = publishFile(CLIP, guarded.rtmpUrl('live/guarded'));
+    const url = encodeURIComponent(guarded.httpUrl('/live/guarded'));
+    const refused = await play(`url=${url}&key=wrong`);
+    await waitFor('the message', async () => (await refused.message()) === 'You can’t watch this stream');
+    await refused.screenshot('player-refused');
+    assert.equal((await refused.stats()).state, 'refused');
+    for (const transport of ['ws-flv', 'http-flv', 'hls']) {
+      const player = await play(`url=${url}&key=right&transport=${transport}`);
+      await player.until(
+        `the picture by ${transport}`,
+        ({ state, watchedMs }) => state === 'playing' && watchedMs > 500,
+      );
+    }
+    assert.equal((await refused.stats()).state, 'refused', 'nothing is tried on');
+    await leaveAll();
+    await publisher.stop();
+    await guarded.close();
   });
 
   it('measures nothing, stores nothing and sends no session without consent', async () => {

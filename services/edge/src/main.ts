@@ -6,16 +6,19 @@
 import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError } from '@weir/contracts/errors';
+import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
+import type { NodeStream } from '@weir/contracts/nats/control';
 import { isNodeName } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import manifest from '../package.json' with { type: 'json' };
-import { Access } from './access/access.ts';
+import { Access, callerOf } from './access/access.ts';
+import { httpStatus } from './access/http-gate.ts';
 import { Claims } from './cluster/claims.ts';
 import { Member } from './cluster/member.ts';
 import { usageMeter } from './cluster/usage.ts';
-import { HlsRoute } from './hls/hls-route.ts';
+import { type HlsRefusal, HlsRoute } from './hls/hls-route.ts';
 import { CORS_HEADERS } from './http/flv.ts';
 import { type LoadPlayer, playerRoute } from './http/player-route.ts';
 import { startListeners } from './listeners.ts';
@@ -55,6 +58,10 @@ export interface Node {
   /** `host:port` as others reach it; the host is `node.advertise`. */
   readonly addresses: NodeRecord['addresses'];
   stats(): MediaSnapshot;
+  /** Its streams with the ways they go, as `weir streams` is told. */
+  streams(): NodeStream[];
+  /** True while this edge serves as origin too. */
+  isElected(): boolean;
   /** Tells viewers and publishers, leaves the cluster, writes the last telemetry. May be called more than once. */
   close(): Promise<void>;
 }
@@ -206,6 +213,11 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const { segmentMs, partMs, segments, maxBytes } = config.hls;
     const hls = new HlsRoute({
       tap: (stream, tap) => live.tap(stream, tap),
+      enter: async (stream, request) => {
+        const caller = callerOf(request.socket, 'hls', request.headers['user-agent'] ?? '');
+        const granted = await access.ask({ action: 'play', ...stream, ...caller });
+        return 'refused' in granted ? hlsRefusal(granted.refused) : granted;
+      },
       connections,
       limits: { segmentMs, partMs, segments, maxBytes },
       notFoundWaitMs,
@@ -283,7 +295,15 @@ export async function startNode({ config, logger, player, signal, measures = tru
     logger.info({ node: name, role, ...addresses }, 'node takes clients');
     if (signal?.aborted) await close();
     else signal?.addEventListener('abort', () => void closeLogged(), { once: true });
-    return { name, role, addresses, stats, close };
+    return {
+      name,
+      role,
+      addresses,
+      stats,
+      streams: () => live.describe(),
+      isElected: () => member.isElected,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -312,4 +332,8 @@ function joinAddress(host: string, port: number): string {
 function once(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
   return () => (running ??= work());
+}
+
+function hlsRefusal(reason: CloseReason): HlsRefusal {
+  return { status: Number.parseInt(httpStatus(reason), 10), error: reason };
 }
