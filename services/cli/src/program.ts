@@ -52,6 +52,16 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/nodes.ts')).nodes,
   },
   {
+    name: 'streams',
+    summary: 'which way each stream goes, and who watches',
+    load: async () => (await import('./commands/streams.ts')).streams,
+  },
+  {
+    name: 'drain',
+    summary: 'take a node out without cutting anybody off',
+    load: async () => (await import('./commands/drain.ts')).drain,
+  },
+  {
     name: 'load',
     summary: 'put viewers on a stream and check what they get',
     load: async () => (await import('./commands/load.ts')).load,

@@ -17,7 +17,8 @@ interface Row {
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'node', value: (row) => row.name },
   { title: 'role', value: (row) => row.role },
-  { title: 'state', value: ({ alive }) => (alive === undefined ? 'silent' : alive.draining ? 'draining' : 'alive') },
+  { title: 'state', value: ({ alive }) => stateOf(alive) },
+  { title: 'weight', align: 'right', value: (row) => String(row.alive?.weight ?? '–') },
   { title: 'site', value: (row) => row.alive?.site ?? '–' },
   { title: 'rtmp', value: (row) => row.alive?.addresses.rtmp ?? '–' },
   { title: 'http', value: (row) => row.alive?.addresses.http ?? '–' },
@@ -68,6 +69,12 @@ export const nodes: CliCommand = {
     return nats.reachable || clickhouse.reachable ? 0 : 1;
   },
 };
+
+function stateOf(alive: NodeRecord | undefined): string {
+  if (alive === undefined) return 'silent';
+  if (alive.draining) return 'draining';
+  return alive.elected ? 'elected' : 'alive';
+}
 
 /** Every node that either side knows, live ones first. */
 function join(alive: readonly NodeRecord[], load: readonly NodeLoad[]): Row[] {

@@ -66,7 +66,11 @@ function describe(state: RunState | undefined, nats: NatsView, clickhouse: Datab
     const count = (role: string) => nodes.filter((node) => node.role === role).length;
     const sum = (what: 'publishers' | 'viewers' | 'streams') =>
       nodes.reduce((total, { load }) => total + load[what], 0);
+    const elected = nodes.filter((node) => node.elected).map(({ node }) => node);
+    const draining = nodes.filter((node) => node.draining).map(({ node }) => node);
     lines.push(`nodes       ${count('edge')} edges, ${count('origin')} origins alive`);
+    if (elected.length > 0) lines.push(`elected     ${elected.join(', ')}: too few origins live`);
+    if (draining.length > 0) lines.push(`draining    ${draining.join(', ')}`);
     lines.push(`load        ${sum('publishers')} publishers, ${sum('viewers')} viewers`);
   }
   if (clickhouse.reachable) {

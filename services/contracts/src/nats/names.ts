@@ -50,6 +50,8 @@ export const CLUSTER_SUBJECT = {
   control: (node: string) => `weir.cluster.control.${node}`,
   /** The same to all nodes. */
   controlAll: 'weir.cluster.control',
+  /** Answers to one question; nodes may publish here, not to inboxes. */
+  reply: (id: string) => `weir.cluster.reply.${id}`,
   /** Somebody lost its connection to this node: its lease is short unless it is heard of. */
   suspect: (node: string) => `weir.cluster.suspect.${node}`,
 } as const;
