@@ -3,7 +3,7 @@
 // the directors' hardware addresses, so their frames look like those that directors pass on.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -14,6 +14,7 @@ import { writeSecrets } from '@weir/infra/render/secrets';
 import { writeFolder } from '@weir/infra/render/write';
 import { whyWithout } from '@weir/test/harness/debian-tools';
 import { waitFor } from '@weir/test/harness/wait';
+import { fillSecrets } from './ns/fill-secrets.ts';
 import { end, type Namespace, Namespaces } from './ns/namespace.ts';
 import { printTable } from './table.ts';
 import type { Row } from './vm/results.ts';
@@ -50,7 +51,7 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
       const machine = namespaces.add(name, `${address}/24`);
       machines.set(name, machine);
       for (const file of ['edge.yaml', 'origin.yaml', 'nats-server.conf'])
-        fill(join(out, name, 'files/etc/weir', file), secrets);
+        fillSecrets(join(out, name, 'files/etc/weir', file), secrets);
       machine.must(`nft -f ${out}/${name}/files/etc/weir/firewall.nft`);
       for (const folder of ['lib-weir', 'lib-nats']) mkdirSync(join(out, name, folder));
       if (name.startsWith('e')) {
@@ -142,11 +143,12 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
       ['10.9.0.31', 1938],
       ['10.9.0.31', 8081],
     ] as const;
-    const open = tries.filter(([host, port]) =>
+    const isOpen = (host: string, port: number) =>
       viewer
-        .must(`busybox timeout 1 busybox nc -z -w 1 ${host} ${port} 2>/dev/null && echo open || true`)
-        .includes('open'),
-    );
+        .must(`timeout 1 bash -c 'exec 3<>/dev/tcp/${host}/${port}' 2>/dev/null && echo open || true`)
+        .includes('open');
+    assert.ok(isOpen(VIP, 1935) && isOpen(VIP, 80), 'the public ports are open to the same question');
+    const open = tries.filter(([host, port]) => isOpen(host, port));
     rows.push({
       check: `direct ways open, of ${tries.length}`,
       passed: open.length === 0,
@@ -169,20 +171,3 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
     assert.ok(first >= 30 && second >= 30, `${first}, ${second}`);
   });
 });
-
-/** Fills secrets in, as install.sh does. */
-function fill(path: string, secretsPath: string): void {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return;
-  }
-  const secrets = new Map(
-    [...readFileSync(secretsPath, 'utf8').matchAll(/^(\w+)=(.*)$/gm)].map((match) => [match[1], match[2] ?? '']),
-  );
-  writeFileSync(
-    path,
-    text.replaceAll(/@secret:(\w+)@/g, (_, name: string) => secrets.get(name) ?? ''),
-  );
-}

@@ -13,6 +13,7 @@ import { writeSecrets } from '@weir/infra/render/secrets';
 import { writeFolder } from '@weir/infra/render/write';
 import { whyWithout } from '@weir/test/harness/debian-tools';
 import { waitFor } from '@weir/test/harness/wait';
+import { fillSecrets } from './ns/fill-secrets.ts';
 import { end, type Namespace, Namespaces } from './ns/namespace.ts';
 
 const SERVERS = { 'fra-s1': '10.20.0.41', 'fra-s2': '10.20.0.42', 'fra-s3': '10.20.0.43', 'ams-s1': '10.30.0.41' };
@@ -37,7 +38,7 @@ describe('a rendered NATS cluster', { skip: why ?? false }, () => {
     for (const [name, address] of Object.entries(SERVERS)) {
       machine.must(`ip address add ${address}/32 dev lo`);
       const conf = join(out, name, 'files/etc/weir/nats-server.conf');
-      fill(conf, secrets);
+      fillSecrets(conf, secrets);
       mkdirSync(join(out, name, 'files/etc/weir/tls'), { recursive: true });
       for (const file of ['ca.pem', 'cert.pem', 'key.pem'])
         execFileSync('cp', [join(out, 'tls', file), join(out, name, 'files/etc/weir/tls', file)]);
@@ -162,16 +163,5 @@ function makeCertificates(out: string): void {
     `subjectAltName=DNS:localhost,${names}`,
     '-addext',
     'basicConstraints=critical,CA:FALSE',
-  );
-}
-
-/** Fills secrets in, as install.sh does. */
-function fill(path: string, secretsPath: string): void {
-  const secrets = new Map(
-    [...readFileSync(secretsPath, 'utf8').matchAll(/^(\w+)=(.*)$/gm)].map((match) => [match[1], match[2] ?? '']),
-  );
-  writeFileSync(
-    path,
-    readFileSync(path, 'utf8').replaceAll(/@secret:(\w+)@/g, (_, name: string) => secrets.get(name) ?? ''),
   );
 }

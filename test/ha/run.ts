@@ -1,12 +1,12 @@
 /**
- * `npm run test:ha [-- lvs|namespaces|nats]`: high availability from rendered files, in network namespaces and a virtual
+ * `npm run test:ha [-- namespaces|nats|edges|lvs]`: high availability from rendered files, in network namespaces and a virtual
  * machine, within six minutes. Not part of `npm test`: it needs root, Debian packages and a core for itself.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const PARTS = ['namespaces', 'nats', 'lvs'];
+const PARTS = ['namespaces', 'nats', 'edges', 'lvs'];
 const BOUND_MS = 6 * 60_000;
 
 const chosen = process.argv.slice(2).filter((part) => PARTS.includes(part));
