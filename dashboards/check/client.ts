@@ -1,5 +1,5 @@
 /** Asks a store or ClickHouse server over HTTP as the user that only reads. */
-import { createClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import type { Ask, QueryAnswer } from './run.ts';
 
 /** Where and as whom. */
@@ -13,7 +13,14 @@ export interface AskOptions {
 /** An {@link Ask} and its end. Numbers come as numbers, 64-bit ones too: figures of panels, not ids. */
 export function connectAsk(options: AskOptions): { ask: Ask; close(): Promise<void> } {
   const { url, user, password, database } = options;
-  const client = createClient({ url, username: user, password, database });
+  const client = createClient({
+    url,
+    username: user,
+    password,
+    database,
+    // What goes wrong is said once, by whoever asked.
+    log: { level: ClickHouseLogLevel.OFF },
+  });
   const ask: Ask = async (sql, parameters = {}) => {
     const startedAt = performance.now();
     const result = await client.query({ query: sql, format: 'JSON', query_params: { ...parameters } });

@@ -65,7 +65,9 @@ async function check(invocation: Invocation): Promise<number> {
   const hours = Number(invocation.options.hours);
   if (!(hours > 0))
     throw new ConfigError('DASHBOARDS_HOURS', `--hours must be a number above 0, not "${invocation.options.hours}".`);
-  const { url, database, readUser, readPassword } = clickhouse(invocation);
+  const config = clickhouse(invocation);
+  await expectAnswer(config);
+  const { url, database, readUser, readPassword } = config;
   const { ask, close } = connectAsk({ url, database, user: readUser, password: readPassword });
   try {
     const toMs = Date.now();
@@ -75,6 +77,16 @@ async function check(invocation: Invocation): Promise<number> {
     return checked.some(({ problems }) => problems.length > 0) ? 1 : 0;
   } finally {
     await close();
+  }
+}
+
+/** One sentence when ClickHouse is away or refuses, instead of one per query. */
+async function expectAnswer(config: Config['clickhouse']): Promise<void> {
+  const database = openDatabase(config, 'reader');
+  try {
+    await database.rows('SELECT 1');
+  } finally {
+    await database.close();
   }
 }
 
