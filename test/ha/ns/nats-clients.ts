@@ -15,6 +15,7 @@ import {
   telemetrySubject,
 } from '@weir/contracts/nats/names';
 import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
+import { waitFor } from '@weir/test/harness/wait';
 
 const [secretsPath = '', members = '', leaf = ''] = process.argv.slice(2);
 const secrets = new Map(
@@ -45,7 +46,8 @@ async function refused(connection: NatsConnection, subject: string): Promise<boo
 }
 
 const ingest = await open('ingest', 'NATS_PASSWORD_INGEST');
-const manager = await jetstreamManager(ingest, { timeout: 10_000 });
+// until the servers have elected who leads, JetStream does not answer
+const manager = await waitFor('JetStream', () => jetstreamManager(ingest, { timeout: 2_000 }), { timeoutMs: 50_000 });
 await ensureTelemetryStreams(manager, {
   nats: { replicas: 3 },
   telemetry: { streamMaxBytes: 100_000_000, streamMaxAgeMs: 3_600_000 },
