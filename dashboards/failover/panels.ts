@@ -60,6 +60,8 @@ const events = `SELECT time, what, node, text FROM (
   SELECT l.time AS time, l.event_name AS what, l.node AS node, if(l.body = '', toString(l.attributes), l.body) AS text
   FROM ${TABLE.logs} AS l WHERE l.time >= $__fromTime AND l.time <= $__toTime AND startsWith(l.event_name, 'live.') AND ${picked('l.cluster', 'cluster')} AND ${picked('l.node', 'node')}
   UNION ALL
+  SELECT e.time AS time, e.event AS what, e.node AS node, concat('seen by ', e.seen_by) AS text FROM ${TABLE.clusterEvents} AS e WHERE e.time >= $__fromTime AND e.time <= $__toTime AND ${picked('e.cluster', 'cluster')} AND ${picked('e.node', 'node')}
+  UNION ALL
   SELECT m.time AS time, m.mark AS what, m.node AS node, m.reason AS text FROM ${TABLE.nodeMarks} AS m WHERE m.time >= $__fromTime AND m.time <= $__toTime AND ${picked('m.cluster', 'cluster')} AND ${picked('m.node', 'node')}
 ) ORDER BY time DESC LIMIT 500`;
 

@@ -13,5 +13,5 @@ WITH
                 AND series_id IN (SELECT series_id FROM series WHERE metric = 'live.connections' AND attributes['role'] = 'viewer')
             GROUP BY time, p.series_id
         )
-    ) AS viewer_hours
-SELECT machine_hours, round(viewer_hours) AS viewer_hours, machine_hours * {price:Float64} AS cost, cost / viewer_hours AS cost_per_viewer_hour
+    ) AS watched
+SELECT machine_hours, round(watched) AS viewer_hours, machine_hours * {price:Float64} AS cost, cost / watched AS cost_per_viewer_hour

@@ -18,13 +18,13 @@ GROUP BY slot, cluster, node;
 -- The baseline is judged per slot of ten minutes: median and median absolute deviation (MAD) of the minutes of the three
 -- hours before the slot and, where there are at least two days of history, of the same time of day (+-30 min) in the week before.
 -- threshold = larger median + 6 x larger deviation + floor. The deviation is at least the square root of the median (arrivals
--- are counts), and MAD counts as 1.4826 MAD (its size for a normal distribution). A median is not moved by a spike of an hour.
+-- are counts), a node or cluster without half an hour of history is judged by 10 x floor alone, and MAD counts as 1.4826 MAD (its size for a normal distribution). A median is not moved by a spike of an hour.
 CREATE OR REPLACE VIEW ${database}.connection_spikes ${on_cluster} AS
 SELECT
     m.time AS time, m.cluster AS cluster, m.node AS node, k.role AS role, m.opened AS opened,
     greatest(b.median, y.median) AS median,
     greatest(b.deviation, y.deviation, sqrt(median)) AS deviation,
-    median + 6 * deviation + {floor:Float64} AS threshold,
+    if(history_minutes < 30 AND history_days < 2, 10 * {floor:Float64}, median + 6 * deviation + {floor:Float64}) AS threshold,
     (m.opened - median) / greatest(deviation, 1) AS score,
     m.opened > threshold AS is_spike,
     b.minutes AS history_minutes, y.days AS history_days,

@@ -130,7 +130,7 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
       assert.deepEqual(slow, ['edge-03']);
       const attacked = rows.find(({ node, reason }) => node === 'edge-07' && reason === 'client-reset');
       const other = rows.find(({ node, reason }) => node === 'edge-08' && reason === 'client-reset');
-      assert.ok(Number(attacked?.connections) - Number(other?.connections) > 4_000);
+      assert.ok(Number(attacked?.share) > 1.5 * Number(other?.share), `${attacked?.share} and ${other?.share}`);
     },
   },
   'unusual-minutes': {
