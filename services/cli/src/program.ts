@@ -40,6 +40,11 @@ const COMMANDS: readonly Entry[] = [
     summary: 'bring the database to the newest version',
     load: async () => (await import('./commands/migrate.ts')).migrateCommand,
   },
+  {
+    name: 'dead-letters',
+    summary: 'telemetry that could not be used: list, show, replay, drop',
+    load: async () => (await import('./commands/dead-letters.ts')).deadLetters,
+  },
   { name: 'sql', summary: 'ask the measurements in SQL', load: async () => (await import('./commands/sql.ts')).sql },
   {
     name: 'status',
