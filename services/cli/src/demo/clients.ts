@@ -1,5 +1,4 @@
 /** The demo publisher and viewers: real RTMP clients that come back when they are cut off. Before them: the clip. */
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
@@ -18,6 +17,8 @@ export interface DemoTarget {
 export interface DemoClient {
   /** Resolves when it publishes or plays for the first time. */
   first: Promise<void>;
+  /** Why it was cut off or refused last, or undefined when it never was. */
+  lastFailure(): string | undefined;
   /** Resolves when it has ended. */
   close(): Promise<void>;
 }
@@ -45,14 +46,11 @@ export function startPublisher(clip: Clip, target: DemoTarget, logger: Logger): 
       if (earlyMs > 1) await delay(earlyMs, undefined, { signal: stop.signal });
       else if (earlyMs < -LATE_MS) startedAt -= earlyMs;
       if (client.socket.destroyed) return;
-      if (!client.send(frame.type, wrap(frame.timestampMs), frame.payload)) {
-        await once(client.socket, 'drain', { signal: AbortSignal.any([stop.signal, closed(client)]) });
-      }
+      if (!client.send(frame.type, wrap(frame.timestampMs), frame.payload)) await drained(client);
       mediaMs = frame.timestampMs + 1;
     }
   };
-  const running = keepTrying(publish, stop.signal, logger);
-  return { first: first.promise, close: () => end(stop, running) };
+  return keepTrying(publish, first.promise, stop, logger);
 }
 
 /** Starts a viewer that counts what it gets and shows it to nobody; never gives up until closed. */
@@ -76,30 +74,47 @@ export function startViewer(target: DemoTarget, logger: Logger): DemoClient {
     await ended.promise;
     logger.info({ receivedBytes }, 'viewer ended');
   };
-  const running = keepTrying(watch, stop.signal, logger);
-  return { first: first.promise, close: () => end(stop, running) };
+  return keepTrying(watch, first.promise, stop, logger);
 }
 
-async function keepTrying(work: () => Promise<void>, stop: AbortSignal, logger: Logger): Promise<void> {
-  while (!stop.aborted) {
-    try {
-      await work();
-    } catch (error) {
-      if (!stop.aborted) logger.warn({ error: errorMessage(error) }, 'demo client was cut off, trying again');
+function keepTrying(
+  work: () => Promise<void>,
+  first: Promise<void>,
+  stop: AbortController,
+  logger: Logger,
+): DemoClient {
+  let failure: string | undefined;
+  const running = (async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await work();
+      } catch (error) {
+        failure = errorMessage(error);
+        if (!stop.signal.aborted) logger.warn({ error: failure }, 'demo client was cut off, trying again');
+      }
+      await delay(RETRY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
-    await delay(RETRY_MS, undefined, { signal: stop }).catch(() => undefined);
-  }
+  })();
+  return {
+    first,
+    lastFailure: () => failure,
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
 }
 
-async function end(stop: AbortController, running: Promise<void>): Promise<void> {
-  stop.abort();
-  await running;
-}
-
-function closed(client: RtmpClient): AbortSignal {
-  const gone = new AbortController();
-  client.socket.once('close', () => gone.abort());
-  return gone.signal;
+/** Resolves when the socket takes more, or is gone. */
+async function drained({ socket }: RtmpClient): Promise<void> {
+  if (socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
 }
 
 /** RTMP timestamps are 32 bits wide. */

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { Protocol } from '@weir/edge/rtmp/protocol';
-import { startPublisher } from '../demo/clients.ts';
+import { type DemoClient, startPublisher } from '../demo/clients.ts';
 import { readClip } from '../demo/clip.ts';
 import { type Distribution, distribution } from './distribution.ts';
 import { type LoadTarget, LoadViewer } from './load-viewer.ts';
@@ -73,7 +73,10 @@ const SETTLE_MS = 2_000;
 const READ_BUFFER_BYTES = 262_144;
 const MAX_FAILURES_TOLD = 5;
 
-/** Runs the load; resolves with its figures, whatever they are. @throws WeirError `LOAD_NOBODY_PLAYS`. */
+/**
+ * Runs the load; resolves with its figures, whatever they are.
+ * @throws WeirError `LOAD_NOBODY_PLAYS`, `LOAD_NOT_PUBLISHED`.
+ */
 export async function runLoad(request: LoadRequest, signal: AbortSignal): Promise<LoadFigures> {
   const names = streamNames(request);
   const clip = readClip(request.clip);
@@ -83,7 +86,7 @@ export async function runLoad(request: LoadRequest, signal: AbortSignal): Promis
       : names.map((name) => startPublisher(clip, { ...request.target, name }, request.logger));
   const viewers: LoadViewer[] = [];
   try {
-    await Promise.all(publishers.map(({ first }) => first));
+    await Promise.all(publishers.map((publisher) => published(publisher, signal)));
     const failures = await joinAll(request, names, viewers, signal);
     if (viewers.length === 0 && request.viewers > 0) {
       throw new WeirError('LOAD_NOBODY_PLAYS', `None of ${request.viewers} viewers could play: ${failures[0] ?? ''}`);
@@ -99,6 +102,25 @@ export async function runLoad(request: LoadRequest, signal: AbortSignal): Promis
 function streamNames({ target, publishers }: LoadRequest): string[] {
   if (publishers <= 1) return [target.name];
   return Array.from({ length: publishers }, (_, index) => `${target.name}-${index + 1}`);
+}
+
+/** Waits until the publisher publishes. */
+async function published(publisher: DemoClient, signal: AbortSignal): Promise<void> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  const timer = setTimeout(() => {
+    const why = publisher.lastFailure() ?? 'the server does not answer';
+    reject(
+      new WeirError('LOAD_NOT_PUBLISHED', `Nothing could be published within ${JOIN_TIMEOUT_MS / 1_000} s: ${why}`),
+    );
+  }, JOIN_TIMEOUT_MS);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([publisher.first, over]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 async function joinAll(
