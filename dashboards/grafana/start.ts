@@ -40,6 +40,8 @@ export interface GrafanaOptions {
   readonly logger: Logger;
   /** Time to wait until it answers. */
   readonly readyTimeoutMs?: number;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running Grafana. */
@@ -69,11 +71,16 @@ export async function startGrafana(options: GrafanaOptions): Promise<RunningGraf
   for (const name of ['plugins', 'data', 'logs']) mkdirSync(join(folder, name), { recursive: true });
   const child = options.how === 'docker' ? startDocker(options, folder) : await startFound(options, folder);
   const url = `http://${options.host}:${options.port}`;
+  const abort = (): boolean => child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', abort, { once: true });
+  if (options.signal?.aborted) abort();
   try {
     await waitUntilReady(url, child, options.readyTimeoutMs ?? 60_000);
   } catch (error) {
     await stop(child);
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', abort);
   }
   options.logger.info({ url, pid: child.pid }, 'grafana ready');
   return { url, pid: child.pid ?? 0, close: () => stop(child) };
@@ -166,7 +173,11 @@ async function ensurePlugin(found: FoundGrafana, options: GrafanaOptions, folder
     PLUGIN_VERSION,
   ];
   try {
-    await promisify(execFile)(found.command, args, { env: options.environment, timeout: 120_000 });
+    await promisify(execFile)(found.command, args, {
+      env: options.environment,
+      timeout: 120_000,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
   } catch (error) {
     throw new WeirError('GRAFANA_PLUGIN_MISSING', sentence, { cause: error });
   }

@@ -4,6 +4,7 @@ import { ConfigError } from '@weir/contracts/errors';
 import { Option } from 'commander';
 import type { CliCommand, Invocation } from '../cli-command.ts';
 import { DATA_DIR } from '../run-state.ts';
+import type { GrafanaChoice } from '../up/grafana.ts';
 
 export const up: CliCommand = {
   description:
@@ -48,6 +49,11 @@ export const up: CliCommand = {
     command.option('--data <dir>', 'data directory', DATA_DIR);
     command.option('--fresh', 'remove the data first');
     command.addOption(
+      new Option('--grafana <how>', 'auto: start the Grafana of this machine, if any, on port 3000; docker: an image')
+        .choices(['auto', 'docker', 'off'])
+        .default('auto'),
+    );
+    command.addOption(
       new Option('--ports <how>', 'auto: free ports for everything').choices(['default', 'auto']).default('default'),
     );
   },
@@ -63,6 +69,7 @@ export const up: CliCommand = {
       dataDir: String(invocation.options.data),
       fresh: invocation.options.fresh === true,
       autoPorts: invocation.options.ports === 'auto',
+      grafana: invocation.options.grafana as GrafanaChoice,
     });
   },
 };

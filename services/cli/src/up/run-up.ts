@@ -8,6 +8,7 @@ import { ensure } from '../ensure/ensure.ts';
 import { type RunState, removeRun, writeRun } from '../run-state.ts';
 import { stopRequested } from '../service/run-service.ts';
 import { type DataDir, openDataDir } from './data-dir.ts';
+import { type GrafanaChoice, startUpGrafana } from './grafana.ts';
 import { type LiveTable, startLiveTable } from './live-table.ts';
 import { endLeftoverNats } from './nats.ts';
 import { makePlan, type Plan, reachable } from './plan.ts';
@@ -27,9 +28,11 @@ export interface UpRequest {
   dataDir: string;
   fresh: boolean;
   autoPorts: boolean;
+  grafana: GrafanaChoice;
 }
 
 const TABLE_MS = 5_000;
+const GRAFANA_PORT = 3_000;
 
 /** Runs the system until it is to stop; resolves with the exit status when nothing of it is left. */
 export async function runUp(request: UpRequest): Promise<number> {
@@ -45,7 +48,8 @@ export async function runUp(request: UpRequest): Promise<number> {
 async function runIn(data: DataDir, request: UpRequest): Promise<number> {
   const stop = stopRequested();
   await endLeftoverNats(data.path);
-  const plan = await makePlan({ ...request, data, finder: createPortFinder() });
+  const finder = createPortFinder();
+  const plan = await makePlan({ ...request, data, finder });
   await checkPorts(plan.listeners);
   const natsProgram = ensure('nats-server', { toolsDir: join(data.path, 'tools'), say });
   natsProgram.catch(() => undefined); // a plan without a nats-server never asks
@@ -70,6 +74,7 @@ async function runIn(data: DataDir, request: UpRequest): Promise<number> {
     },
   });
   const state: RunState = describe(data, plan, system);
+  let grafana: { close(): Promise<void> } | undefined;
   try {
     if (!request.json) say(`starting in ${data.path} …`);
     const early = await Promise.race([ready.then(() => undefined), stop]);
@@ -81,6 +86,21 @@ async function runIn(data: DataDir, request: UpRequest): Promise<number> {
       process.stdout.write(`${announcement(state, timings(system), request.demo).join('\n')}\n`);
       table = startLiveTable(openDatabase(plan.everyone.clickhouse, 'reader'), process.stdout, TABLE_MS);
     }
+    grafana = startUpGrafana({
+      choice: request.grafana,
+      port: request.autoPorts ? await finder.next('127.0.0.1') : GRAFANA_PORT,
+      dataDir: data.path,
+      clickhouse: plan.everyone.clickhouse,
+      say: (sentence) => {
+        if (!request.json) say(sentence);
+      },
+      ready: (url) => {
+        state.urls = { ...state.urls, Grafana: url };
+        writeRun(data.path, state);
+        table?.interrupted();
+        if (!request.json) say(`Grafana: ${url}`);
+      },
+    });
     const timer = new AbortController();
     const end =
       request.forSeconds === undefined ? [] : [delay(request.forSeconds * 1_000, 'time', { signal: timer.signal })];
@@ -90,7 +110,7 @@ async function runIn(data: DataDir, request: UpRequest): Promise<number> {
   } finally {
     table?.stop();
     if (!request.json) say('stopping …');
-    await system.stop();
+    await Promise.all([system.stop(), grafana?.close()]);
   }
 }
 
