@@ -1,0 +1,101 @@
+// Draining: streams leave a node without a gap, load balancers are told, and it comes back; all by `weir drain`.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import { startTestNode, type TestNode } from '@weir/test/harness/edge';
+import { startNats, type TestNats } from '@weir/test/harness/nats';
+import {
+  type ClipPublisher,
+  faultsOf,
+  type NotingViewer,
+  playStream,
+  publishClip,
+} from '@weir/test/harness/rtmp-viewer';
+import { waitFor } from '@weir/test/harness/wait';
+import { weir } from './cli-process.ts';
+
+const relays = (node: TestNode) => node.stats().connections.find(({ role }) => role === 'relay')?.open ?? 0;
+const json = async (url: string) => {
+  const response = await fetch(url);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+};
+
+describe('a node that is drained', () => {
+  let nats: TestNats;
+  let edgeA: TestNode;
+  let edgeB: TestNode;
+  let origins: TestNode[] = [];
+  let publisher: ClipPublisher;
+  let viewer: NotingViewer;
+  const start = (name: string, role: 'edge' | 'origin') => {
+    const relay = { lingerMs: 200, stallTimeoutMs: 1_000 };
+    return startTestNode({ node: { name, role }, nats: { servers: [nats.url] }, relay } satisfies PartialConfig);
+  };
+  const drain = (...args: string[]) => weir(['drain', ...args, '--nats-servers', nats.url]);
+  const carrying = () => origins.find((origin) => relays(origin) > 0);
+
+  before(async () => {
+    nats = await startNats();
+    origins = await Promise.all([start('origin-1', 'origin'), start('origin-2', 'origin')]);
+    [edgeA, edgeB] = await Promise.all([start('edge-a', 'edge'), start('edge-b', 'edge')]);
+    publisher = await publishClip(edgeA.rtmpUrl('live/drained'));
+    viewer = await playStream(edgeB.rtmpUrl('live/drained'));
+    await waitFor('frames through an origin', () => viewer.frames(9).length > 50 && carrying() !== undefined);
+  });
+  after(async () => {
+    viewer.close();
+    await publisher.close();
+    await Promise.all([edgeA, edgeB, ...origins].map((node) => node.close()));
+    await nats.close();
+  });
+
+  it('as an origin hands its streams to the other, and the viewer misses no frame', async () => {
+    const first = carrying() as TestNode;
+    const { status, stdout } = await drain(first.name, '--wait', '20');
+    assert.deepEqual([status, stdout], [0, `${first.name} drains.\n${first.name} is empty.\n`]);
+    const second = carrying() as TestNode;
+    assert.notEqual(second.name, first.name);
+    const count = viewer.frames(9).length;
+    await waitFor('frames', () => viewer.frames(9).length > count + 50);
+    assert.equal(viewer.isClosed, false);
+    assert.deepEqual(faultsOf(viewer), []);
+    const times = viewer.frames(9).map(({ timestamp }) => timestamp);
+    assert.ok(
+      times.slice(1).every((time, i) => time - (times[i] ?? 0) === 40),
+      'a frame is missing',
+    );
+    assert.deepEqual(edgeB.stats().relaySwitches, [{ cause: 'moved', count: 1 }]);
+    assert.equal(relays(first), 0, 'no relay was left behind');
+  });
+
+  it('is told to load balancers, and keeps its clients', async () => {
+    const { weight } = (await json(edgeB.httpUrl('/weight'))).body;
+    assert.ok(typeof weight === 'number' && weight > 0 && weight <= 100, String(weight));
+    const { status, stderr } = await drain('edge-b', '--wait', '0.1');
+    assert.equal(status, 1);
+    assert.match(stderr, /0 publishers, 1 viewers and 0 relays are still on edge-b\. \[DRAIN_NOT_EMPTY\]/);
+    assert.deepEqual(await json(edgeB.httpUrl('/weight')), { status: 200, body: { weight: 0 } });
+    const ready = await json(edgeB.httpUrl('/readyz'));
+    assert.deepEqual(ready, { status: 503, body: { ready: false, reasons: ['draining'] } });
+    const count = viewer.frames(9).length;
+    await waitFor('frames', () => viewer.frames(9).length > count + 25);
+    const table = await weir(['nodes', '--nats-servers', nats.url]);
+    assert.match(table.stdout, /edge-b +edge +draining +0 /);
+  });
+
+  it('serves again when told so', async () => {
+    assert.equal((await drain('edge-b', '--undo')).stdout, 'edge-b serves again.\n');
+    assert.deepEqual((await json(edgeB.httpUrl('/readyz'))).status, 200);
+    assert.notDeepEqual((await json(edgeB.httpUrl('/weight'))).body, { weight: 0 });
+  });
+
+  it('must be one that exists', async () => {
+    const unknown = await drain('edge-z');
+    assert.equal(unknown.status, 1);
+    assert.match(
+      unknown.stderr,
+      /There is no node edge-z: alive are edge-a, edge-b, origin-1, origin-2\. \[DRAIN_UNKNOWN\]/,
+    );
+    assert.match((await drain('no node')).stderr, /\[DRAIN_NODE\]/);
+  });
+});
