@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 
@@ -54,6 +54,8 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     username: options.user,
     password: options.password,
     clickhouse_settings: { wait_end_of_query: 1 },
+    // errors are thrown to the caller; the client would print them besides
+    log: { level: ClickHouseLogLevel.OFF },
   });
   try {
     return await applyAll(client, options);

@@ -1,0 +1,116 @@
+/** What the migrations do to a real engine: applied once, rolled up level by level, each machine counted once (M4, M5). */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { createLogger } from '@weir/contracts/logger';
+import { ROLLUPS } from '@weir/contracts/tables';
+import { type MigrateOptions, migrate, readMigrations } from '@weir/infra/clickhouse/migrate';
+import { startTestStore, type TestStore } from '../harness/store.ts';
+
+const SERIES = 4_711;
+/** A Sunday evening in UTC, already Monday east of it: the week must begin on Monday the 9th. */
+const SUNDAY = '2026-11-15 23:59:58.000';
+
+describe('the schema on a real engine', { timeout: 120_000 }, () => {
+  let store: TestStore;
+  let client: ClickHouseClient;
+  let options: MigrateOptions;
+
+  const rows = async <Row>(query: string): Promise<Row[]> => {
+    const answer = await client.query({ query, format: 'JSONEachRow' });
+    return answer.json<Row>();
+  };
+  const put = (time: string, value: number, token: string, node = 'edge-1') =>
+    client.insert({
+      table: 'weir.metric_samples',
+      values: [
+        { time, cluster: 'c', site: 's', machine_id: 'm', node, metric: 'live.send.queue', series_id: SERIES, value },
+      ],
+      format: 'JSONEachRow',
+      clickhouse_settings: {
+        async_insert: 0,
+        insert_deduplication_token: token,
+        deduplicate_blocks_in_dependent_materialized_views: 1,
+      },
+    });
+
+  before(async () => {
+    store = await startTestStore();
+    client = store.client();
+    const { name, password } = store.writer;
+    const logger = createLogger('test', 'silent');
+    options = { url: store.url, user: name, password, database: 'weir', cluster: '', logger };
+  });
+
+  after(async () => {
+    await client?.close();
+    await store?.close();
+  });
+
+  it('is applied once, however often it is asked for, and records what was done', async () => {
+    const names = readMigrations().map(({ name }) => name);
+    const [first, beside] = await Promise.all([migrate(options), migrate(options)]);
+    assert.deepEqual([...new Set([...first.applied, ...first.already])].sort(), names);
+    assert.deepEqual([...new Set([...beside.applied, ...beside.already])].sort(), names);
+    assert.deepEqual(await migrate(options), { applied: [], already: names });
+    const recorded = await rows<{ name: string }>('SELECT name FROM weir.schema_migrations FINAL ORDER BY version');
+    assert.deepEqual(
+      recorded.map(({ name }) => name),
+      names,
+    );
+  });
+
+  it('refuses to go on when an applied file was edited', async () => {
+    const [migration] = readMigrations();
+    assert.ok(migration);
+    const record = (checksum: string) =>
+      client.insert({
+        table: 'weir.schema_migrations',
+        values: [{ version: migration.version, name: migration.name, checksum }],
+        format: 'JSONEachRow',
+      });
+    await record('something else');
+    await assert.rejects(migrate(options), { code: 'MIGRATE_CHANGED', message: new RegExp(migration.name) });
+    await record(migration.checksum);
+    await migrate(options);
+  });
+
+  it('says which migration failed, where, and why', async () => {
+    const wrong = { ...options, password: 'wrong' };
+    await assert.rejects(migrate(wrong), { code: 'MIGRATE_FAILED', message: new RegExp(store.url) });
+  });
+
+  it('puts late and early samples into their own UTC bucket at every level, weeks from Monday', async () => {
+    await put('2026-11-16 00:00:01.000', 10, 'b');
+    await put(SUNDAY, 2, 'a');
+    await put('2026-11-15 23:59:59.500', 4, 'c');
+    const buckets: Record<string, string[]> = {};
+    for (const { level, table } of ROLLUPS) {
+      const found = await rows<{ line: string }>(
+        `SELECT concat(toString(time), ' ', toString(sum(count)), ' ', toString(sum(sum)), ' ', toString(min(min)), ' ',
+           toString(max(max)), ' ', toString(argMaxMerge(last))) AS line
+         FROM weir.${table} WHERE series_id = ${SERIES} GROUP BY time ORDER BY time`,
+      );
+      buckets[level] = found.map(({ line }) => line);
+    }
+    assert.deepEqual(buckets, {
+      '1m': ['2026-11-15 23:59:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '5m': ['2026-11-15 23:55:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '10m': ['2026-11-15 23:50:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '1h': ['2026-11-15 23:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '1d': ['2026-11-15 00:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '1w': ['2026-11-09 00:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+    });
+  });
+
+  it('changes nothing at any level when a batch is sent again', async () => {
+    await put(SUNDAY, 2, 'a');
+    for (const table of ['metric_samples', ...ROLLUPS.map((rollup) => rollup.table)]) {
+      const sums = table === 'metric_samples' ? 'count() AS n, sum(value) AS s' : 'sum(count) AS n, sum(sum) AS s';
+      const [row] = await rows<{ n: number; s: number }>(
+        `SELECT ${sums} FROM weir.${table} WHERE series_id = ${SERIES}`,
+      );
+      assert.deepEqual({ n: Number(row?.n), s: row?.s }, { n: 3, s: 16 }, table);
+    }
+  });
+});
