@@ -19,7 +19,6 @@ import { Claims } from './cluster/claims.ts';
 import { Member } from './cluster/member.ts';
 import { usageMeter } from './cluster/usage.ts';
 import { type HlsRefusal, HlsRoute } from './hls/hls-route.ts';
-import { CORS_HEADERS } from './http/flv.ts';
 import { type LoadPlayer, playerRoute } from './http/player-route.ts';
 import { startListeners } from './listeners.ts';
 import { Announcer } from './relay/announcer.ts';
@@ -221,7 +220,6 @@ export async function startNode({ config, logger, player, signal, measures = tru
       connections,
       limits: { segmentMs, partMs, segments, maxBytes },
       notFoundWaitMs,
-      headers: CORS_HEADERS,
     });
     closing.push(() => hls.close());
     const listeners = await startListeners({

@@ -34,7 +34,6 @@ export interface HlsRouteOptions {
   limits: HlsLimits;
   /** How long the first request of a stream waits for it beyond what the first segment takes. */
   notFoundWaitMs: number;
-  headers: Readonly<Record<string, string>>;
 }
 
 interface Running {
@@ -52,6 +51,8 @@ const FOLDER = 'hls/';
 const BLOCK_SEGMENTS = 3;
 /** A request for what is that far ahead is a mistake (RFC 8216bis §6.2.5.2). */
 const MAX_AHEAD = 2;
+/** Paths remembered; they are few per stream and new with each part. */
+const MAX_PATHS = 10_000;
 const FILES_LAST = 'public, max-age=3600, immutable';
 
 /** One per node. */
@@ -59,6 +60,7 @@ export class HlsRoute {
   readonly #options: HlsRouteOptions;
   readonly #running = new Map<string, Running>();
   readonly #timer: NodeJS.Timeout;
+  readonly #paths = new Map<string, ParsedPath>();
 
   constructor(options: HlsRouteOptions) {
     this.#options = options;
@@ -68,8 +70,8 @@ export class HlsRoute {
   /** Answers a request when it is for HLS; false = it is not. */
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false;
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-    const asked = parsePath(pathname, searchParams);
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const asked = this.#parse(path, query);
     if (!asked) return false;
     this.#answer(asked, request, response).catch(() => response.destroy());
     return true;
@@ -81,17 +83,16 @@ export class HlsRoute {
   }
 
   async #answer(asked: Asked, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { name } = asked;
-    const session = name.query.get(VIEWER_QUERY.session) ?? '';
-    const known = this.#running.get(streamKey(name))?.viewers.knows(request, session) ?? false;
-    const grant = known ? undefined : await this.#enter(name, request);
+    const session = asked.query.get(VIEWER_QUERY.session) ?? '';
+    const known = this.#running.get(asked.key)?.viewers.knows(request, session) ?? false;
+    const grant = known ? undefined : await this.#enter(asked, request);
     if (grant && 'status' in grant) {
       this.#refuse(response, grant.status, grant.error);
       return;
     }
-    const running = this.#run(name);
+    const running = this.#run(asked);
     const isThere =
-      asked.file === '' ? await this.#awaitPlaylist(running, name.query) : await this.#awaitFile(running, asked.file);
+      asked.file === '' ? await this.#awaitPlaylist(running, asked.query) : await this.#awaitFile(running, asked.file);
     if (isThere !== true || running.ended) {
       grant?.end('stream-not-found');
       this.#refuse(
@@ -104,13 +105,13 @@ export class HlsRoute {
     if (grant) running.viewers.enter(request, session, grant);
     const sent =
       asked.file === ''
-        ? this.#sendPlaylist(running, name, request, response)
+        ? this.#sendPlaylist(running, asked, request, response)
         : this.#sendFile(running, asked.file, request, response);
     running.viewers.gave(request, sent);
   }
 
-  async #enter(name: StreamName, request: IncomingMessage): Promise<HlsGrant | HlsRefusal> {
-    return this.#options.enter ? this.#options.enter(name, request) : { end() {} };
+  async #enter({ app, name, query }: Asked, request: IncomingMessage): Promise<HlsGrant | HlsRefusal> {
+    return this.#options.enter ? this.#options.enter({ app, name, query }, request) : { end() {} };
   }
 
   /** Waits for media, and for the segment or part the request names (blocking reload). */
@@ -140,24 +141,31 @@ export class HlsRoute {
     return stream.file(file) !== undefined;
   }
 
-  #sendPlaylist({ stream }: Running, name: StreamName, request: IncomingMessage, response: ServerResponse): number {
-    const playlist = stream.playlist(
-      `${encodeURIComponent(name.name.split('/').at(-1) ?? '')}/${FOLDER}`,
-      fileQuery(name.query),
-    );
-    return this.#send(
-      response,
-      200,
-      'application/vnd.apple.mpegurl',
-      'no-cache',
-      [Buffer.from(playlist ?? '')],
-      request,
-    );
+  #sendPlaylist(
+    { stream }: Running,
+    { name, query }: Asked,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): number {
+    const playlist = stream.playlist(`${encodeURIComponent(name.split('/').at(-1) ?? '')}/${FOLDER}`, fileQuery(query));
+    return this.#send(response, 200, 'application/vnd.apple.mpegurl', 'no-cache', playlist ? [playlist] : [], request);
   }
 
   #sendFile({ stream }: Running, file: string, request: IncomingMessage, response: ServerResponse): number {
     const type = file.endsWith('.mp4') ? 'video/mp4' : 'video/iso.segment';
     return this.#send(response, 200, type, FILES_LAST, stream.file(file) ?? [], request);
+  }
+
+  /** The same few paths are asked for by all viewers at once: each is taken apart once. */
+  #parse(path: string, query: string): Asked | undefined {
+    let parsed = this.#paths.get(path);
+    if (!parsed) {
+      parsed = parsePath(path);
+      if (!parsed) return undefined;
+      if (this.#paths.size >= MAX_PATHS) this.#paths.clear();
+      this.#paths.set(path, parsed);
+    }
+    return { ...parsed, query: new URLSearchParams(query) };
   }
 
   #refuse(response: ServerResponse, status: number, error: string): void {
@@ -174,7 +182,8 @@ export class HlsRoute {
   ): number {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     response.writeHead(status, {
-      ...this.#options.headers,
+      // All a page elsewhere needs: these are simple requests.
+      'Access-Control-Allow-Origin': '*',
       'Content-Type': type,
       'Cache-Control': caching,
       'Content-Length': size,
@@ -183,13 +192,12 @@ export class HlsRoute {
       response.end();
       return 0;
     }
-    for (const part of parts) response.write(part);
-    response.end();
+    for (const part of parts.slice(0, -1)) response.write(part);
+    response.end(parts.at(-1));
     return size;
   }
 
-  #run(name: StreamName): Running {
-    const key = streamKey(name);
+  #run({ app, name, key, query }: Asked): Running {
     const known = this.#running.get(key);
     if (known && !known.ended) {
       known.askedAtMs = Date.now();
@@ -201,8 +209,8 @@ export class HlsRoute {
       this.#options.connections.open({
         role: 'viewer',
         protocol: 'hls',
-        app: name.app,
-        stream: name.name,
+        app,
+        stream: name,
         session,
         userAgent,
         socket,
@@ -210,14 +218,17 @@ export class HlsRoute {
     );
     const running: Running = { stream, viewers, tap: { stop() {} }, askedAtMs: Date.now(), ended: false };
     this.#running.set(key, running);
-    running.tap = this.#options.tap(name, {
-      onMessage: (message) => stream.push(message),
-      onEnd: () => {
-        running.ended = true;
-        stream.close();
-        viewers.close('stream-ended');
+    running.tap = this.#options.tap(
+      { app, name, query },
+      {
+        onMessage: (message) => stream.push(message),
+        onEnd: () => {
+          running.ended = true;
+          stream.close();
+          viewers.close('stream-ended');
+        },
       },
-    });
+    );
     return running;
   }
 
@@ -238,20 +249,28 @@ export class HlsRoute {
   }
 }
 
-/** What a request is for: the playlist (file '') or a file of a stream. */
-interface Asked {
-  name: StreamName;
+/** What a path names: the playlist (file '') or a file of a stream. */
+interface ParsedPath {
+  app: string;
+  name: string;
+  /** `app/name`. */
+  key: string;
   file: string;
 }
 
+/** What a request is for. */
+interface Asked extends ParsedPath {
+  query: URLSearchParams;
+}
+
 /** `/app/name.m3u8` or `/app/name/hls/<file>`. */
-function parsePath(pathname: string, query: URLSearchParams): Asked | undefined {
-  const match = /^\/([^/]+)\/(.+)\.m3u8$/.exec(pathname) ?? /^\/([^/]+)\/(.+)\/hls\/([\w.-]+)$/.exec(pathname);
+function parsePath(path: string): ParsedPath | undefined {
+  const match = /^\/([^/]+)\/(.+)\.m3u8$/.exec(path) ?? /^\/([^/]+)\/(.+)\/hls\/([\w.-]+)$/.exec(path);
   if (!match) return undefined;
   const [, app = '', stream = '', file = ''] = match;
   try {
     const name = parseStreamName(decodeURIComponent(app), decodeURIComponent(stream).replaceAll('?', ''));
-    return name && { name: { ...name, query }, file };
+    return name && { app, name: name.name, key: streamKey(name), file };
   } catch {
     return undefined;
   }

@@ -38,6 +38,9 @@ interface Waiter {
 /** Requests that wait at once, of one stream; more are answered with what there is. */
 const MAX_WAITERS = 20_000;
 
+/** Playlists kept until the next part, by the query they were asked for with. */
+const MAX_PLAYLISTS = 100;
+
 /** See the head of the file. */
 export class HlsStream {
   readonly #limits: HlsLimits;
@@ -47,6 +50,7 @@ export class HlsStream {
   #segments: Segment[] = [];
   #init: { name: string; data: Buffer } | undefined;
   #sizeBytes = 0;
+  readonly #playlists = new Map<string, Buffer>();
   readonly #waiters = new Set<Waiter>();
 
   constructor(limits: HlsLimits) {
@@ -75,14 +79,21 @@ export class HlsStream {
     this.#segmenter?.push(message);
   }
 
-  /** The playlist; undefined while there is nothing. `query` is put behind every file's name. */
-  playlist(folder: string, query: string): string | undefined {
+  /** The playlist's bytes, shared by all who ask; undefined while there is nothing. `query` follows every file's name. */
+  playlist(folder: string, query: string): Buffer | undefined {
     if (!this.#init || !this.hasMedia) return undefined;
+    const key = `${folder}\n${query}`;
+    const known = this.#playlists.get(key);
+    if (known) return known;
     const { segmentMs, partMs } = this.#limits;
     const segments = this.#segments.map(({ number, parts, complete, durationMs }) => {
       return { number, parts, complete, durationMs, startedAtMs: parts[0]?.startedAtMs ?? 0 };
     });
-    return mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name, query });
+    const text = mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name, query });
+    const bytes = Buffer.from(text);
+    // Viewers with signatures of their own have playlists of their own.
+    if (this.#playlists.size < MAX_PLAYLISTS) this.#playlists.set(key, bytes);
+    return bytes;
   }
 
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
@@ -158,6 +169,7 @@ export class HlsStream {
     const data = initSegment(this.#tracks);
     const name = `init-${createHash('sha256').update(data).digest('hex').slice(0, 12)}.mp4`;
     this.#init = { name, data };
+    this.#playlists.clear();
     this.#segments = [];
     this.#sizeBytes = 0;
     const { segmentMs, partMs } = this.#limits;
@@ -169,6 +181,7 @@ export class HlsStream {
   }
 
   #add(part: Part): void {
+    this.#playlists.clear();
     let segment = this.#segments.at(-1);
     if (!segment || segment.number !== part.segment) {
       // After a hole the numbers do not follow: a playlist holds only what does.

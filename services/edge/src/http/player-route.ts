@@ -37,7 +37,8 @@ export function playerRoute(load: LoadPlayer, onError: (error: unknown) => void)
     return files;
   };
   return (request, response) => {
-    const { pathname, search } = new URL(request.url ?? '/', 'http://localhost');
+    if (!request.url?.startsWith(PREFIX)) return false;
+    const { pathname, search } = new URL(request.url, 'http://localhost');
     if (pathname !== PREFIX && !pathname.startsWith(`${PREFIX}/`)) return false;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.writeHead(405, { Allow: 'GET, HEAD' }).end();

@@ -53,7 +53,7 @@ export function createOverlay(): Overlay {
       element.hidden = !element.hidden;
     },
     show(stats) {
-      delays.push(stats.delayMs ?? 0);
+      if (stats.delayMs !== undefined) delays.push(stats.delayMs);
       if (delays.length > POINTS) delays.shift();
       if (element.hidden) return;
       const texts = textsOf(stats);
