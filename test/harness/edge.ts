@@ -26,24 +26,34 @@ export const NO_NATS = 'nats://127.0.0.1:1';
 
 /**
  * Starts a node with `overrides` over the defaults of tests: ports 0, loopback, one relay key, no NATS unless given in
- * `nats.servers`. `WEIR_TEST_LOG` sets its log level.
+ * `nats.servers`. `WEIR_TEST_LOG` sets its log level. `reread` gives the overrides a reload is to find.
  */
-export async function startTestNode(overrides: PartialConfig = {}): Promise<TestNode> {
+export async function startTestNode(
+  overrides: PartialConfig = {},
+  { reread }: { reread?: () => PartialConfig } = {},
+): Promise<TestNode> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-node-'));
   const host = '127.0.0.1';
-  const config = loadConfig({
-    values: {
-      ...overrides,
-      machine: { stateDir: join(folder, 'machine'), ...overrides.machine },
-      node: { name: 'edge-a', dataDir: join(folder, 'node'), ...overrides.node },
-      rtmp: { host, port: 0, ...overrides.rtmp },
-      http: { host, port: 0, ...overrides.http },
-      relay: { host, port: 0, keys: [TEST_RELAY_KEY], ...overrides.relay },
-      nats: { servers: [NO_NATS], ...overrides.nats },
-    },
-  });
+  const configWith = (own: PartialConfig) =>
+    loadConfig({
+      values: {
+        ...own,
+        machine: { stateDir: join(folder, 'machine'), ...own.machine },
+        node: { name: 'edge-a', dataDir: join(folder, 'node'), ...own.node },
+        rtmp: { host, port: 0, tlsPort: 0, ...own.rtmp },
+        http: { host, port: 0, tlsPort: 0, ...own.http },
+        relay: { host, port: 0, keys: [TEST_RELAY_KEY], ...own.relay },
+        nats: { servers: [NO_NATS], ...own.nats },
+      },
+    });
+  const config = configWith(overrides);
   const level = process.env.WEIR_TEST_LOG === 'debug' ? 'debug' : 'silent';
-  const node = await startNode({ config, logger: createLogger(config.node.name, level), measures: false });
+  const node = await startNode({
+    config,
+    logger: createLogger(config.node.name, level),
+    measures: false,
+    readConfig: reread && (() => configWith(reread())),
+  });
   return {
     ...node,
     rtmpUrl: (stream) => `rtmp://${node.addresses.rtmp}/${stream}`,

@@ -107,6 +107,8 @@ export const CLOSE_REASONS = [
   'idle',
   // full: the node, the address, the stream, the app (customer)
   'limit',
+  // the node is being taken out of service
+  'draining',
   'ip-limit',
   'stream-limit',
   'app-limit',

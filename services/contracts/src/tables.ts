@@ -22,6 +22,7 @@ export const TABLE = {
   failovers: 'failovers',
   logs: 'logs',
   nodeMarks: 'node_marks',
+  adminActions: 'admin_actions',
   clusterEvents: 'cluster_events',
 } as const;
 

@@ -5,7 +5,7 @@
 import type { Config } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
-import type { Access } from './access/access.ts';
+import type { Admission } from './access/access.ts';
 import { guardedHost } from './access/guarded-host.ts';
 import type { HlsRoute } from './hls/hls-route.ts';
 import type { PlayerRoute } from './http/player-route.ts';
@@ -21,7 +21,7 @@ export interface ListenersOptions {
   config: Pick<Config, 'rtmp' | 'http'>;
   /** Name of this node. */
   node: string;
-  access: Access;
+  access: Admission;
   streams: Streams;
   connections: Connections;
   protocol: Protocol;
@@ -39,8 +39,10 @@ export interface ListenersOptions {
 /** The running listeners, with the ports they got. */
 export interface Listeners {
   readonly ports: { rtmp: number; http: number; rtmps?: number; https?: number };
-  /** Takes no new RTMP connections any more; the sessions go on. */
-  stopListening(): void;
+  /** Asks RTMP clients that know how to connect anew; returns how many. */
+  askToReconnect(description: string): number;
+  /** The node's limit changed: as many sockets, and some to be refused with words. */
+  setLimit(connections: number): void;
   /** Tells every session and closes. */
   close(reason: CloseReason): Promise<void>;
 }
@@ -109,8 +111,9 @@ export async function startListeners(options: ListenersOptions): Promise<Listene
     }
     return {
       ports,
-      stopListening: () => {
-        for (const server of rtmps) server.stopListening();
+      askToReconnect: (description) => rtmps.reduce((told, server) => told + server.askToReconnect(description), 0),
+      setLimit(limit) {
+        for (const server of [...rtmps, ...https]) server.setMaxConnections(limit + MAX_REFUSALS);
       },
       close,
     };

@@ -3,29 +3,31 @@
  * test; after it: listeners for clients, other nodes and HTTP, the node's place in the cluster, and its telemetry.
  */
 
-import { hostname } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { NodeStream } from '@weir/contracts/nats/control';
-import { isNodeName } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import manifest from '../package.json' with { type: 'json' };
 import { Access, callerOf } from './access/access.ts';
 import { httpStatus } from './access/http-gate.ts';
+import { Drain } from './admin/drain.ts';
+import { reloader } from './admin/reload.ts';
 import { Claims } from './cluster/claims.ts';
 import { Member } from './cluster/member.ts';
 import { usageMeter } from './cluster/usage.ts';
 import { type HlsRefusal, HlsRoute } from './hls/hls-route.ts';
 import { type LoadPlayer, playerRoute } from './http/player-route.ts';
 import { startListeners } from './listeners.ts';
+import { configuredOrigins, joinAddress, nodeName } from './node-settings.ts';
 import { Announcer } from './relay/announcer.ts';
 import { hasPublisher } from './relay/probe.ts';
 import { Pulls } from './relay/pulls.ts';
 import { relayHost } from './relay/relay-host.ts';
-import { type ConfiguredOrigin, parseAddress, type RouteOptions, routeTo, Suspects } from './relay/route.ts';
+import { type RouteOptions, routeTo, Suspects } from './relay/route.ts';
 import { Protocol } from './rtmp/protocol.ts';
 import { startRtmpServer } from './rtmp/server.ts';
 import type { MediaSnapshot } from './stats.ts';
@@ -37,11 +39,15 @@ import { Streams } from './stream/streams.ts';
 import { readMachineId } from './telemetry/host/machine-id.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
 import { Certificate } from './tls/certificate.ts';
+import { startCrew, type WorkerState } from './workers/crew.ts';
+import { CrewBook } from './workers/crew-book.ts';
 
 /** Options of {@link startNode}. */
 export interface NodeOptions {
   config: Readonly<Config>;
   logger: Logger;
+  /** Reads the configuration again, for a reload; without it there are none. */
+  readConfig?: (() => Readonly<Config>) | undefined;
   /** Gives the files of the player it serves at `/player/`; without it there is none. */
   player?: LoadPlayer;
   /** Ends the node when aborted. */
@@ -61,6 +67,12 @@ export interface Node {
   streams(): NodeStream[];
   /** True while this edge serves as origin too. */
   isElected(): boolean;
+  /** Its workers; none when it serves clients itself. */
+  workers(): WorkerState[];
+  /** Where the admin API and, with a certificate, RTMPS and HTTPS are: `scheme://host:port`. */
+  readonly urls: { admin: string; rtmps?: string; https?: string };
+  /** Resolves when the node has ended by itself: drained, or out of time for that. */
+  readonly ended: Promise<string>;
   /** Tells viewers and publishers, leaves the cluster, writes the last telemetry. May be called more than once. */
   close(): Promise<void>;
 }
@@ -76,7 +88,8 @@ const PROBE_TIMEOUT_MS = 400;
  * Starts a node; resolves when it takes clients. NATS need not be there.
  * @throws ConfigError `EDGE_NODE_NAME`, `EDGE_RELAY_KEY`, `EDGE_ORIGIN_ADDRESS`; WeirError `EDGE_PORT_TAKEN`.
  */
-export async function startNode({ config, logger, player, signal, measures = true }: NodeOptions): Promise<Node> {
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { config, logger, player, readConfig, signal, measures = true } = options;
   const name = nodeName(config);
   const { role } = config.node;
   const relayKey = config.relay.keys[0];
@@ -89,6 +102,9 @@ export async function startNode({ config, logger, player, signal, measures = tru
   });
   try {
     const startedAtMs = Date.now();
+    // The largest of the modules: it loads while the listeners start.
+    const loadingAdmin = import('./admin/server.ts');
+    loadingAdmin.catch(() => undefined); // awaited below
     const nats = connectNats(config.nats, `weir-${name}`, logger);
     closing.push(() => nats.close());
     const observer = new LateObserver();
@@ -106,7 +122,11 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const { directory } = member;
 
     const protocol = new Protocol();
-    const connections = new Connections(config.limits.connections, observer);
+    const workers = config.node.workers === 0 ? availableParallelism() : config.node.workers;
+    const connections =
+      workers > 1
+        ? new CrewBook(config.limits.connections, observer)
+        : new Connections(config.limits.connections, observer);
     const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
     closing.push(() => clock.close());
     const { chunkSizeBytes, maxMessageBytes, handshakeTimeoutMs, idleTimeoutMs } = config.rtmp;
@@ -200,10 +220,13 @@ export async function startNode({ config, logger, player, signal, measures = tru
     const access = new Access({
       config,
       node: name,
-      room: (socket) =>
-        connections.admit(socket)
-          ? undefined
-          : { refused: 'limit', description: `This node is full (${connections.limit} connections).` },
+      room(socket) {
+        if (member.isDraining) {
+          return { refused: 'draining', description: 'This node is going out of service: connect to another one.' };
+        }
+        if (connections.admit(socket)) return undefined;
+        return { refused: 'limit', description: `This node is full (${connections.limit} connections).` };
+      },
       streams: () => live.traffic(),
       logger,
     });
@@ -222,7 +245,11 @@ export async function startNode({ config, logger, player, signal, measures = tru
       notFoundWaitMs,
     });
     closing.push(() => hls.close());
-    const listeners = await startListeners({
+    const notReady = () => [
+      ...(connections.accepted >= connections.limit ? ['limit'] : []),
+      ...(member.isDraining ? ['draining'] : []),
+    ];
+    const forClients = {
       config,
       node: name,
       access,
@@ -232,13 +259,13 @@ export async function startNode({ config, logger, player, signal, measures = tru
       certificate,
       player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
       hls: segmentMs > 0 ? hls : undefined,
-      notReady: () => [
-        ...(connections.accepted >= connections.limit ? ['limit'] : []),
-        ...(member.isDraining ? ['draining'] : []),
-      ],
+      notReady,
       weight: () => member.weight,
       logger,
-    });
+    };
+    const crew =
+      connections instanceof CrewBook ? await startCrew({ ...forClients, workers, connections, observer }) : undefined;
+    const listeners = crew ?? (await startListeners(forClients));
     closing.push(() => listeners.close('shutdown'));
 
     const addresses = {
@@ -250,12 +277,19 @@ export async function startNode({ config, logger, player, signal, measures = tru
       ...connections.snapshot(),
       streams: live.snapshot(),
       framesDropped: live.framesDropped,
-      mergeWindowMs: clock.windowMs,
+      mergeWindowMs: crew?.mergeWindowMs ?? clock.windowMs,
       ...pulls.snapshot(),
     });
     if (measures) {
       const identity = { node: name, role, addresses };
-      const telemetry = await startTelemetry({ config, identity, nats, stats: { snapshot: stats }, logger });
+      const telemetry = await startTelemetry({
+        config,
+        identity,
+        nats,
+        stats: { snapshot: stats },
+        more: crew ? [crew.processes] : [],
+        logger,
+      });
       closing.push(() => telemetry.close());
       observer.attach(telemetry.observer);
     }
@@ -283,48 +317,68 @@ export async function startNode({ config, logger, player, signal, measures = tru
       usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
       streams: () => live.describe(),
     });
+    const ended = Promise.withResolvers<string>();
+    const drain = new Drain({
+      setDraining: (draining) => member.drain(draining),
+      isDraining: () => member.isDraining,
+      remaining: () => connections.accepted + connections.count('relay'),
+      askToReconnect: () => listeners.askToReconnect('This node is going out of service: connect again.'),
+      end: () => void closeLogged().then(() => ended.resolve('drained')),
+    });
+    closing.push(() => drain.close());
+    const reload = reloader({ config, read: readConfig, access, clock, connections, listeners, certificate, logger });
+    const { startAdminServer } = await loadingAdmin;
+    const admin = await startAdminServer({
+      config: config.admin,
+      version: manifest.version,
+      node: {
+        describe: () => ({ node: name, role, version: manifest.version, pid: process.pid, startedAtMs, addresses }),
+        stats,
+        streams: () => live.snapshot(),
+        room: () => ({ accepted: connections.accepted, limit: connections.limit }),
+        notReady,
+        connections: () => connections.list(),
+        usageOf: (app) => access.usageOf(app),
+        drain,
+        reload,
+      },
+      onAction: (action) => observer.adminAction(action),
+      logger,
+    });
+    closing.push(() => admin.close());
+    const { rtmps, https } = listeners.ports;
+    const urls = {
+      admin: `http://${joinAddress(config.admin.host, admin.port)}`,
+      ...(rtmps === undefined ? {} : { rtmps: `rtmps://${advertise(rtmps)}` }),
+      ...(https === undefined ? {} : { https: `https://${advertise(https)}` }),
+    };
     // Clients first: what their good-byes say must still be measured.
     closing.push(async () => {
+      await crew?.close('shutdown');
       live.close('shutdown');
       await Promise.all([listeners.close('shutdown'), relayServer.close('shutdown')]);
     });
     const closeLogged = () =>
       close().catch((error: unknown) => logger.error({ err: error }, 'the node did not close well'));
-    logger.info({ node: name, role, ...addresses }, 'node takes clients');
+    logger.info({ node: name, role, ...addresses, ...urls }, 'node takes clients');
     if (signal?.aborted) await close();
     else signal?.addEventListener('abort', () => void closeLogged(), { once: true });
     return {
       name,
       role,
       addresses,
+      urls,
+      ended: ended.promise,
       stats,
       streams: () => live.describe(),
       isElected: () => member.isElected,
+      workers: () => crew?.list() ?? [],
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-function nodeName(config: Readonly<Config>): string {
-  const name = config.node.name === '' ? (hostname().split('.')[0] ?? '') : config.node.name;
-  if (isNodeName(name)) return name;
-  throw new ConfigError('EDGE_NODE_NAME', `"${name}" is no node name: set node.name to letters, digits, - and _.`);
-}
-
-function configuredOrigins(config: Readonly<Config>): ConfiguredOrigin[] {
-  return config.relay.origins.map((text) => {
-    const [node = '', address = ''] = text.split('=', 2);
-    const at = parseAddress(address);
-    if (at && isNodeName(node)) return { node, ...at };
-    throw new ConfigError('EDGE_ORIGIN_ADDRESS', `relay.origins has "${text}", which is not name=host:relayPort.`);
-  });
-}
-
-function joinAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {

@@ -84,12 +84,30 @@ export type ClusterEvent =
   /** `node` is the one it happened to: seen for the first time, gone, elected origin, origin no more. */
   | { kind: 'cluster'; event: 'joined' | 'gone' | 'elected' | 'relieved'; node: string };
 
+/** Something that was done to this node by its admin API, or tried. */
+export interface AdminAction {
+  action: 'kick' | 'drain' | 'serve' | 'reload' | 'denied';
+  /** A connection's id, configuration keys; empty for the node. */
+  target: string;
+  outcome: 'done' | 'refused' | 'not-found';
+  /** By what right; empty without any. */
+  right: 'token' | 'loopback' | '';
+  /** Who the caller says it is. */
+  actor: string;
+  clientAddress: string;
+  /** For people. */
+  detail: string;
+  /** Unix time, ms. */
+  atMs: number;
+}
+
 /** Told by media as it happens; implementations must return at once and never throw. */
 export interface MediaObserver {
   connectionOpened(connection: ConnectionOpened): void;
   connectionClosed(connection: ConnectionClosed): void;
   failover(failover: FailoverHappened): void;
   clusterChanged(event: ClusterEvent): void;
+  adminAction(action: AdminAction): void;
 }
 
 /** What telemetry reads. */

@@ -40,12 +40,13 @@ export const edge: CliCommand = {
     command.option('--json', 'print one JSON line on stdout when ready');
   },
   async run({ config: read, options }) {
-    const config = read({}, typeof options.role === 'string' ? { 'node-role': options.role } : {});
+    const readConfig = () => read({}, typeof options.role === 'string' ? { 'node-role': options.role } : {});
+    const config = readConfig();
     return runService({
       part: config.node.name || config.node.role,
       logLevel: config.log.level,
       json: options.json === true,
-      start: (logger) => PARTS.edge(config, logger),
+      start: (logger) => PARTS.edge(config, logger, readConfig),
     });
   },
 };

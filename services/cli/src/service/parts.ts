@@ -17,11 +17,17 @@ export const PARTS = { edge: startEdge, ingest: startIngestPart, store: startSto
 /** Name of a part. */
 export type PartName = keyof typeof PARTS;
 
-async function startEdge(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
+/** `readConfig` reads the configuration again, for a reload; a part that cannot reload does not ask for it. */
+async function startEdge(
+  config: Readonly<Config>,
+  logger: Logger,
+  readConfig?: () => Readonly<Config>,
+): Promise<RunningPart> {
   const { startNode } = await import('@weir/edge/main');
-  const node = await startNode({ config, logger, player: () => loadPlayer(config) });
+  const node = await startNode({ config, logger, player: () => loadPlayer(config), readConfig });
   const { rtmp, relay, http } = node.addresses;
-  return { urls: { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}` }, close: () => node.close() };
+  const urls = { rtmp: `rtmp://${rtmp}`, relay, http: `http://${http}`, ...node.urls };
+  return { urls, ended: node.ended, close: () => node.close() };
 }
 
 /** The player is built when the first viewer asks for it: a node without viewers in browsers never does. */

@@ -8,6 +8,8 @@ import { createLogger, type Logger, type LogLevel } from '@weir/contracts/logger
 export interface RunningPart {
   /** Where it is reached, by what for. */
   urls: Readonly<Record<string, string>>;
+  /** Resolves with the reason when it ends by itself. Absent: it never does. */
+  ended?: Promise<string>;
   /** Ends it in good order. */
   close(): Promise<void>;
 }
@@ -41,7 +43,7 @@ export async function runService(options: ServiceOptions): Promise<number> {
   if (process.send) process.send(message);
   else if (options.json) process.stdout.write(`${JSON.stringify(message)}\n`);
   logger.info({ urls: part.urls }, 'ready');
-  const why = await stop;
+  const why = await (part.ended ? Promise.race([stop, part.ended]) : stop);
   logger.info({ why }, 'stopping');
   const deadline = setTimeout(() => {
     logger.error({ deadlineMs: CLOSE_DEADLINE_MS }, 'not closed in time, leaving');

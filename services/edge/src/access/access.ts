@@ -4,13 +4,14 @@
  *
  *   socket:  address lists → connect rate → connections of the address → room on the node
  *   connect: callback (RTMP)
- *   stream:  keys and signatures → bitrate of the app → places of stream and app → callback
+ *   stream:  address lists → keys and signatures → bitrate of the app → places of stream and app → callback
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Config } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
+import type { ComingSocket } from '../stream/connections.ts';
 import { addressCheck, plainAddress } from './address.ts';
 import { BitrateGuard, type StreamTraffic } from './bitrate-guard.ts';
 import { type CallbackBody, Callbacks } from './callbacks.ts';
@@ -36,7 +37,7 @@ export interface AccessOptions {
   /** Name of this node. */
   node: string;
   /** Takes a place on the node for a socket until it closes; a refusal when it is full. */
-  room: (socket: Socket) => Refusal | undefined;
+  room: (socket: ComingSocket) => Refusal | undefined;
   /** The node's streams, for bitrates. */
   streams: () => readonly StreamTraffic[];
   logger: Logger;
@@ -55,8 +56,18 @@ interface Rules {
   callbacks: Callbacks;
 }
 
+/** What listeners and sessions ask. */
+export interface Admission {
+  /** A client connected (HTTP: asks for a stream). Takes its places until the socket closes. */
+  admit(socket: ComingSocket): Refusal | undefined;
+  /** An RTMP client sent `connect`. Resolves with undefined when it may go on. */
+  connect(caller: Caller, app: string, query: URLSearchParams): Promise<Refusal | undefined>;
+  /** A client wants to publish or play. Whoever is granted it must end the grant. */
+  ask(request: AccessRequest): Promise<Grant | Refusal>;
+}
+
 /** One per node. */
-export class Access {
+export class Access implements Admission {
   readonly #options: AccessOptions;
   readonly #ledger: Ledger;
   readonly #bitrates: BitrateGuard;
@@ -82,7 +93,7 @@ export class Access {
   }
 
   /** A client connected (HTTP: asks for a stream). Takes its places until the socket closes. */
-  admit(socket: Socket): Refusal | undefined {
+  admit(socket: ComingSocket): Refusal | undefined {
     const address = plainAddress(socket.remoteAddress);
     for (const check of this.#rules.socketChecks) {
       const refusal = check(address);
@@ -144,16 +155,18 @@ export class Access {
 
   #build({ access, callbacks, limits }: Readonly<AccessConfig>): Rules {
     const { connectsPerIp, connectsPerIpBurst } = limits;
+    const byAddress = access.allow.length + access.deny.length > 0 ? addressCheck(access) : undefined;
     const overBitrate: StreamCheck = ({ action, app }) =>
       action === 'play' && this.#bitrates.isOver(app)
         ? { refused: 'app-limit', description: `The viewers of ${app} are sent all the bits they may be sent here.` }
         : undefined;
     return {
       socketChecks: [
-        ...(access.allow.length + access.deny.length > 0 ? [addressCheck(access)] : []),
+        ...(byAddress ? [byAddress] : []),
         ...(connectsPerIp > 0 ? [connectRateCheck(connectsPerIp, connectsPerIpBurst, () => performance.now())] : []),
       ],
-      streamChecks: [keyCheck(access, () => Date.now() / 1_000), overBitrate],
+      // Addresses once more: a viewer by HLS has no connection that was looked at.
+      streamChecks: [({ address }) => byAddress?.(address), keyCheck(access, () => Date.now() / 1_000), overBitrate],
       callbacks: new Callbacks(callbacks, this.#options.logger),
     };
   }

@@ -3,12 +3,12 @@
  */
 import type { ClientInfo, Playback, Publication, SessionHost } from '../rtmp/session-host.ts';
 import type { Streams } from '../stream/streams.ts';
-import { type Access, callerOf, type Grant } from './access.ts';
+import { type Admission, callerOf, type Grant } from './access.ts';
 import type { Refusal } from './check.ts';
 
 /** Options of {@link guardedHost}. */
 export interface GuardedHostOptions {
-  access: Access;
+  access: Admission;
   streams: Streams;
   /** What the sessions of this listener speak. */
   protocol: 'rtmp' | 'rtmps';

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { CloseReason, Protocol } from '@weir/contracts/events';
 import type { StreamName } from '../rtmp/names.ts';
-import { type Access, callerOf, type Grant } from './access.ts';
+import { type Admission, callerOf, type Grant } from './access.ts';
 import type { Refusal } from './check.ts';
 
 /** A viewer's request. */
@@ -17,7 +17,7 @@ export interface GateRequest {
 }
 
 /** May this viewer in? Whoever is granted it must end the grant. */
-export async function openGate(access: Access, request: GateRequest): Promise<Grant | Refusal> {
+export async function openGate(access: Admission, request: GateRequest): Promise<Grant | Refusal> {
   const { name, socket, protocol, userAgent } = request;
   const refusal = access.admit(socket);
   if (refusal) return refusal;

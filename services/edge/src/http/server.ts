@@ -9,7 +9,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { CloseReason, Protocol as ConnectionProtocol } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import { WebSocketServer } from 'ws';
-import type { Access, Grant } from '../access/access.ts';
+import type { Admission, Grant } from '../access/access.ts';
 import type { Refusal } from '../access/check.ts';
 import { httpStatus, openGate } from '../access/http-gate.ts';
 import type { HlsRoute } from '../hls/hls-route.ts';
@@ -39,7 +39,7 @@ export interface HttpServerOptions {
   streams: Streams;
   protocol: Protocol;
   /** Says who may in. */
-  access: Access;
+  access: Admission;
   onRefused: (protocol: ConnectionProtocol, reason: CloseReason) => void;
   /** What keeps the node from taking clients, empty when nothing does. */
   notReady: () => string[];
@@ -50,6 +50,8 @@ export interface HttpServerOptions {
 /** A running HTTP listener. */
 export interface HttpServer {
   readonly port: number;
+  /** Sockets at most from now on. */
+  setMaxConnections(maxConnections: number): void;
   /** Closes it and all its connections; the streams' viewers are told by the streams. */
   close(): Promise<void>;
 }
@@ -124,6 +126,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const port = await listen(server, { host: options.host, port: options.port, key: options.portKey, part: 'EDGE' });
   return {
     port,
+    setMaxConnections(maxConnections) {
+      server.maxConnections = maxConnections;
+    },
     close: () =>
       new Promise((resolve) => {
         webSockets.close();

@@ -42,6 +42,10 @@ export interface RtmpServer {
   readonly port: number;
   /** Stops taking connections; the sessions go on. */
   stopListening(): void;
+  /** Asks the clients that know how to connect anew; returns how many. */
+  askToReconnect(description: string): number;
+  /** Sockets at most from now on. */
+  setMaxConnections(maxConnections: number): void;
   /** Tells every session and closes. Resolves when all sockets are closed. */
   close(reason: CloseReason): Promise<void>;
 }
@@ -92,6 +96,11 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
   return {
     port,
     stopListening: () => void server.close(),
+    askToReconnect: (description) =>
+      [...sessions.values()].filter((session) => session.askToReconnect(description)).length,
+    setMaxConnections(maxConnections) {
+      server.maxConnections = maxConnections;
+    },
     async close(reason) {
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());

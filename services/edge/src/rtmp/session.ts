@@ -12,6 +12,7 @@ import { MEDIA_STREAM_ID } from '../stream/encoding.ts';
 import { toMedia } from '../stream/media.ts';
 import { type AmfObject, type AmfValue, asAmfObject, decodeAmf, encodeAmf } from './amf0.ts';
 import { ProtocolError } from './errors.ts';
+import { sayLastWords } from './last-words.ts';
 import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
 import { parseApp, parseStreamName, type StreamName } from './names.ts';
 import { RtmpPeer } from './peer.ts';
@@ -23,6 +24,8 @@ const MAX_EARLY_COMMANDS = 16;
 /** Commands are small; media is allowed once a publisher was let in. */
 const MAX_COMMAND_BYTES = 65_536;
 const WINDOW_BYTES = 5_000_000;
+/** `capsEx` of connect (Enhanced RTMP v2): the client obeys ReconnectRequest. */
+const CAPS_EX_RECONNECT = 0x01;
 /** A refused client gets so long to read why before the socket is destroyed. */
 const LAST_WORDS_MS = 2_000;
 
@@ -36,6 +39,8 @@ export class RtmpSession {
   /** Commands that came while connect was being asked about; undefined when it is not. */
   #early: { streamId: number; values: AmfValue[] }[] | undefined;
   #userAgent = '';
+  /** The client said that it obeys a request to reconnect. */
+  #reconnects = false;
   #createdStream = false;
   /** What is being asked for; ending the stream makes it void. */
   #asking: object | undefined;
@@ -69,6 +74,17 @@ export class RtmpSession {
   /** Ends the session: tells the client when it has a role, then closes. */
   close(reason: CloseReason): void {
     this.#close(reason);
+  }
+
+  /**
+   * Asks the client to connect anew, to wherever it is led (Enhanced RTMP v2, ReconnectRequest). False when it has not said
+   * that it knows how, or has no role yet.
+   */
+  askToReconnect(description: string): boolean {
+    const isServed = this.#publication !== undefined || this.#playback !== undefined;
+    if (!this.#reconnects || !isServed || this.#ending) return false;
+    this.#peer.status(0, 'status', 'NetConnection.Connect.ReconnectRequest', description);
+    return true;
   }
 
   /** A client without a role has so long to get one. */
@@ -177,6 +193,7 @@ export class RtmpSession {
     if (this.#app !== undefined) throw new ProtocolError('COMMAND', 'connect came twice.');
     this.#app = text(object?.app);
     this.#userAgent = text(object?.flashVer);
+    this.#reconnects = typeof object?.capsEx === 'number' && (object.capsEx & CAPS_EX_RECONNECT) !== 0;
     this.#socket.cork();
     this.#peer.announceWindow(WINDOW_BYTES);
     this.#peer.announceChunkSize();
@@ -340,20 +357,8 @@ export class RtmpSession {
     this.#ending = reason;
     clearTimeout(this.#timer);
     this.#peer.stop();
-    if (reason === 'stream-not-found' && this.#playback) {
-      this.#peer.status(MEDIA_STREAM_ID, 'error', 'NetStream.Play.StreamNotFound', 'Nobody publishes this stream.');
-    } else if (reason === 'stream-busy' && this.#publication) {
-      const description = 'Another publisher holds this stream.';
-      this.#peer.status(MEDIA_STREAM_ID, 'error', 'NetStream.Publish.BadName', description);
-    } else if (this.#playback && (reason === 'stream-ended' || this.#options.encoding === 'rtmp')) {
-      // A relay that is closed for any other reason goes on elsewhere: for it the stream has not ended.
-      this.#peer.userControl(USER_EVENT.streamEof, MEDIA_STREAM_ID);
-      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Play.UnpublishNotify', `The stream ended: ${reason}.`);
-      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Play.Stop', 'Stopped playing.');
-    } else if (this.#publication) {
-      const description = `The publish ended: ${reason}.`;
-      this.#peer.status(MEDIA_STREAM_ID, 'status', 'NetStream.Unpublish.Success', description);
-    }
+    const role = this.#playback ? 'viewer' : this.#publication ? 'publisher' : undefined;
+    sayLastWords(this.#peer, reason, role, this.#options.encoding);
     if (reason === 'slow-viewer' || reason === 'bad-handshake' || reason === 'protocol-error' || reason === 'silent') {
       this.#socket.destroy();
     } else this.#sayGoodbye();

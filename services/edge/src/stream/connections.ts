@@ -13,6 +13,13 @@ export type CountedSocket = Pick<
   'bytesRead' | 'bytesWritten' | 'writableLength' | 'remoteAddress' | 'remotePort'
 >;
 
+/** A socket that comes and goes; it may be one of another process. */
+export interface ComingSocket {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  once(event: 'close', listener: () => void): unknown;
+}
+
 /** What a session knows of a connection that got its role. */
 export interface ConnectionInfo {
   role: ConnectionRole;
@@ -22,6 +29,8 @@ export interface ConnectionInfo {
   session: string;
   userAgent: string;
   socket: CountedSocket;
+  /** Closes it for an operator; absent when there is nothing to close. */
+  kick?: () => void;
 }
 
 /** An open connection in the book. */
@@ -31,6 +40,8 @@ export interface OpenConnection {
   readonly socket: CountedSocket;
   /** Messages not sent because the viewer did not keep up; set by the session before it closes. */
   framesDropped: number;
+  /** Closes it for an operator, who is the reason; undefined when there is nothing to close. */
+  readonly kick: (() => void) | undefined;
   /** Takes it out of the book and tells the observer. Later calls do nothing. */
   close(reason: CloseReason): void;
 }
@@ -41,7 +52,7 @@ const MAX_USER_AGENT = 200;
 /** One per node. */
 export class Connections {
   /** Connections accepted at most, those without a role yet included; relays are not counted. */
-  readonly limit: number;
+  limit: number;
   readonly #observer: MediaObserver;
   readonly #open = new Set<OpenConnection>();
   readonly #opened = new Map<CountKey, number>();
@@ -68,7 +79,7 @@ export class Connections {
   }
 
   /** Takes a place for a new client; false when there is none. Given back when its socket closes. */
-  admit(socket: Socket): boolean {
+  admit(socket: ComingSocket): boolean {
     if (this.#accepted >= this.limit) return false;
     this.#accepted += 1;
     socket.once('close', () => {
@@ -96,6 +107,7 @@ export class Connections {
       id: opened.id,
       opened,
       socket,
+      kick: info.kick,
       framesDropped: 0,
       close: (reason) => this.#close(connection, reason),
     };

@@ -35,6 +35,10 @@ export class LateObserver implements MediaObserver {
     this.#tell((observer) => observer.clusterChanged(...event));
   }
 
+  adminAction(...event: Parameters<MediaObserver['adminAction']>): void {
+    this.#tell((observer) => observer.adminAction(...event));
+  }
+
   #tell(tell: (observer: MediaObserver) => void): void {
     if (this.#observer) tell(this.#observer);
     else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(tell);

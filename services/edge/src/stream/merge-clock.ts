@@ -39,7 +39,7 @@ export interface MergeWindow {
 export class MergeClock {
   /** The window in force, ms; 0 = every message at the end of the read that brought it. */
   windowMs: number;
-  readonly #bounds: MergeWindow;
+  #bounds: MergeWindow;
   readonly #hubs = new Map<Flushable, number>();
   readonly #dirty = new Set<Flushable>();
   readonly #load: number[] = new Array<number>(GROUPS).fill(0);
@@ -56,6 +56,11 @@ export class MergeClock {
     this.#bounds = bounds;
     this.windowMs = bounds.minMs;
     this.#adaptTimer = setInterval(() => this.#adapt(), ADAPT_INTERVAL_MS).unref();
+  }
+
+  /** Other bounds from now on; the window follows within a second. */
+  setBounds(bounds: MergeWindow): void {
+    this.#bounds = bounds;
   }
 
   /** Viewers on the node. */

@@ -9,7 +9,7 @@ import type { Refusal } from '../access/check.ts';
 import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
-import type { Connections, OpenConnection } from './connections.ts';
+import type { Connections, CountedSocket, OpenConnection } from './connections.ts';
 import type { HubOptions, HubTap } from './hub.ts';
 import { LiveStream, type LocalPublisher, type OpenUpstream, type StreamTimes } from './live-stream.ts';
 import { Viewer, type ViewerTransport } from './viewer.ts';
@@ -39,6 +39,9 @@ export interface StreamsOptions {
   /** A publisher that sent nothing for so long gives way to a new one of the same stream. */
   staleAfterMs: number;
 }
+
+/** A publisher; its socket is only counted, so it may be one of another process. */
+export type PublishingClient = Pick<ClientInfo, 'userAgent'> & { socket: CountedSocket };
 
 const SWEEP_MS = 1_000;
 
@@ -114,7 +117,7 @@ export class Streams {
   /** May this client publish? `revoke` is called when it must stop later on. */
   async publish(
     name: StreamName,
-    client: ClientInfo,
+    client: PublishingClient,
     revoke: (reason: CloseReason) => void,
     protocol: ConnectionProtocol = 'rtmp',
   ): Promise<Publication | Refusal> {
@@ -168,7 +171,7 @@ export class Streams {
 
   #begin(
     name: StreamName,
-    client: ClientInfo,
+    client: PublishingClient,
     revoke: (reason: CloseReason) => void,
     claim: StreamClaim,
     protocol: ConnectionProtocol,
@@ -180,6 +183,7 @@ export class Streams {
       app: name.app,
       stream: name.name,
       session: name.query.get('session') ?? '',
+      kick: () => revoke('kicked'),
       ...client,
     });
     const idle = idleClock(client.socket);
@@ -215,6 +219,11 @@ export class Streams {
         app: name.app,
         stream: name.name,
         session: name.query.get('session') ?? '',
+        kick() {
+          // Nothing may be written behind its last words.
+          stream.detach(viewer);
+          transport.end('kicked');
+        },
         ...client,
       });
       transport.begin(tracks, { connection: connection.id, timestampMs: stream.hub.newestTimestampMs });
@@ -269,7 +278,7 @@ export class Streams {
 }
 
 /** Time since the socket last brought anything, as exact as it is asked often (at least once a second by the sweep). */
-function idleClock(socket: ClientInfo['socket']): (nowMs: number) => number {
+function idleClock(socket: CountedSocket): (nowMs: number) => number {
   let bytes = socket.bytesRead;
   let sinceMs = Date.now();
   return (nowMs) => {

@@ -5,6 +5,7 @@
  */
 import type { Attributes, Logger as EventLogger } from '@opentelemetry/api';
 import {
+  ADMIN_ATTRIBUTE,
   CLUSTER_ATTRIBUTE,
   CONNECTION_ATTRIBUTE,
   EVENT,
@@ -12,7 +13,14 @@ import {
   NODE_MARK_ATTRIBUTE,
 } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
-import type { ClusterEvent, ConnectionClosed, ConnectionOpened, FailoverHappened, MediaObserver } from '../stats.ts';
+import type {
+  AdminAction,
+  ClusterEvent,
+  ConnectionClosed,
+  ConnectionOpened,
+  FailoverHappened,
+  MediaObserver,
+} from '../stats.ts';
 import type { Measure } from './measurement.ts';
 import { MAX_NAME_LENGTH } from './media-metrics.ts';
 
@@ -77,6 +85,7 @@ export function createEvents(logger: Logger): Events {
       connectionClosed: (connection) => accept(connection, closedEvent),
       failover: (failover) => accept(failover, failoverEvent),
       clusterChanged: (event) => accept(event, clusterEvent),
+      adminAction: (action) => accept(action, adminEvent),
     },
     get dropped() {
       return dropped;
@@ -89,6 +98,18 @@ export function createEvents(logger: Logger): Events {
       onTheirWay -= count;
     },
   };
+}
+
+function adminEvent(action: AdminAction): Event {
+  const attributes = {
+    [ADMIN_ATTRIBUTE.action]: action.action,
+    [ADMIN_ATTRIBUTE.target]: action.target,
+    [ADMIN_ATTRIBUTE.outcome]: action.outcome,
+    [ADMIN_ATTRIBUTE.right]: action.right,
+    [ADMIN_ATTRIBUTE.actor]: action.actor,
+    [ADMIN_ATTRIBUTE.clientAddress]: action.clientAddress,
+  };
+  return { name: EVENT.adminAction, timeMs: action.atMs, attributes, body: action.detail };
 }
 
 function openedEvent(connection: ConnectionOpened): Event {

@@ -40,10 +40,13 @@ export class Certificate {
     this.#servers.add(server);
   }
 
-  /** Reads the files again. @throws ConfigError `EDGE_TLS`, and the certificate in force stays. */
-  reload(files: CertificateFiles): void {
-    this.#context = readContext(files);
-    for (const server of this.#servers) server.setSecureContext(this.#context);
+  /** Reads the files again and returns what puts them in force. @throws ConfigError `EDGE_TLS`. */
+  prepare(files: CertificateFiles): () => void {
+    const context = readContext(files);
+    return () => {
+      this.#context = context;
+      for (const server of this.#servers) server.setSecureContext(context);
+    };
   }
 }
 
