@@ -1,3 +1,4 @@
+// The sizing arithmetic against figures reckoned by hand, row M11, the measured share of directors, and the guide’s examples.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';

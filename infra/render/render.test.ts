@@ -1,3 +1,4 @@
+// Rendering as a function: golden files, stable bytes, configuration that loads, no secrets, options, and what a change does.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

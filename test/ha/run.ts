@@ -11,7 +11,7 @@ const BOUND_MS = 6 * 60_000;
 
 const chosen = process.argv.slice(2).filter((part) => PARTS.includes(part));
 const files = (chosen.length > 0 ? chosen : PARTS).map((part) =>
-  fileURLToPath(new URL(`./${part}.ha.ts`, import.meta.url)),
+  fileURLToPath(new URL(`./part-${part}.ts`, import.meta.url)),
 );
 const child = spawn(
   process.execPath,

@@ -1,5 +1,5 @@
 // Real edges and origins from rendered files behind their rendered firewalls, in namespaces: a publisher on one edge, viewers
-// on the other, both through the virtual address. There is no director here (that is lvs.ha.ts): the clients' cards carry
+// on the other, both through the virtual address. There is no director here (that is part-lvs.ts): the clients' cards carry
 // the directors' hardware addresses, so their frames look like those that directors pass on.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawnSync } from 'node:child_process';
@@ -156,6 +156,22 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
       target: '0',
     });
     assert.deepEqual(open, []);
+  });
+
+  it('a director learns the weight of a real edge that is idle', async () => {
+    const director = namespaces.add('d1', '10.9.0.11/24');
+    const weights = join(out, 'weights');
+    const ask = join(out, 'd1/files/usr/local/lib/weir/ask-weights');
+    director.start(`${ask} ${weights} 1 8080 10.9.0.21=3`, { log: logOf('weights') });
+    const status = await waitFor('a weight', () => readFileSync(join(weights, '10.9.0.21'), 'utf8').trim());
+    // three times ten steps, and two; a busy machine takes steps away
+    assert.ok(Number(status) > 2 && Number(status) <= 32, status);
+    assert.match(director.must('curl -fsS --max-time 3 http://10.9.0.21:8080/weight'), /"weight":\d+/);
+    rows.push({
+      check: 'a director asks a real edge for its weight',
+      passed: true,
+      measured: `${Number(status) - 2} of 30`,
+    });
   });
 
   it('goes on when an origin dies, and when NATS does', async () => {
