@@ -94,7 +94,7 @@ describe('a node that is drained', () => {
     assert.equal(unknown.status, 1);
     assert.match(
       unknown.stderr,
-      /There is no node edge-z: alive are edge-a, edge-b, origin-1, origin-2\. \[DRAIN_UNKNOWN\]/,
+      /There is no node edge-z: alive are origin-1, origin-2, edge-a, edge-b\. \[DRAIN_UNKNOWN\]/,
     );
     assert.match((await drain('no node')).stderr, /\[DRAIN_NODE\]/);
   });

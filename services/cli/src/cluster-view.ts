@@ -98,7 +98,7 @@ export async function viewDatabase(config: Config['clickhouse']): Promise<Databa
   }
 }
 
-/** The records of all nodes that live now, edges first, by name. */
+/** The records of all nodes that live now, origins first, by name. */
 export async function liveNodes(connection: NatsConnection): Promise<NodeRecord[]> {
   const nodes = await orUndefined(async () => {
     const bucket = await new Kvm(connection).open(BUCKET.nodes, { bindOnly: true });

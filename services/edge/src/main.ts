@@ -108,13 +108,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const nats = connectNats(config.nats, `weir-${name}`, logger);
     closing.push(() => nats.close());
     const observer = new LateObserver();
+    let knownClaims: Claims | undefined;
     const member = new Member({
       nats,
       node: name,
       role,
       replicas: config.nats.replicas,
       wantedOrigins: config.relay.wantedOrigins,
-      onChange: (stream) => streams?.wake(stream),
+      onChange: (stream) => {
+        streams?.wake(stream);
+        if (stream !== undefined) knownClaims?.noticed(stream);
+      },
       onEvent: (event) => observer.clusterChanged(event),
       logger,
     });
@@ -185,6 +189,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       waitMs: CLAIM_WAIT_MS,
       logger,
     });
+    knownClaims = claims;
     closing.push(() => claims.close());
     const announcer = new Announcer({
       node: name,

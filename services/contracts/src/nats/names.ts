@@ -12,7 +12,11 @@ export const DEAD_LETTER_STREAM = 'WEIR_DEAD_LETTERS';
 /** Prefix of dead-letter subjects: `weir.deadletter.<partition>.<signal>.<node>`. */
 export const DEAD_LETTER_SUBJECT_PREFIX = 'weir.deadletter';
 
-export type Signal = 'metrics' | 'logs' | 'faro';
+/**
+ * What a message holds. `metrics` and `logs` are OTLP of Weir's own nodes; `otlp-metrics` and `otlp-logs` came by HTTP from
+ * others, under names that no node can have (services/ingest/src/otlp); `faro` is of browsers.
+ */
+export type Signal = 'metrics' | 'logs' | 'faro' | 'otlp-metrics' | 'otlp-logs';
 
 /** Payload of one telemetry message at most; larger samples travel as several. Half of what NATS allows by default. */
 export const TELEMETRY_MAX_PAYLOAD_BYTES = 524_288;
@@ -34,7 +38,7 @@ export const HEADER = {
 export const BUCKET = {
   /** Node heartbeats by node name; lease = {@link NODE_LEASE_MS}. */
   nodes: 'weir_nodes',
-  /** Who publishes which stream, by {@link kvKey} of `app/name`; refreshed with the heartbeat. */
+  /** Who publishes which stream, by {@link kvKey} of `app/name`; lease = {@link STREAM_LEASE_MS}, worth nothing without its node. */
   streams: 'weir_streams',
   /** Elected roles. */
   roles: 'weir_roles',
@@ -59,8 +63,14 @@ export const CLUSTER_SUBJECT = {
 /** A heartbeat not refreshed for this long means that the node is gone. */
 export const NODE_LEASE_MS = 6_000;
 
-/** How often a node refreshes its heartbeat and its streams. */
+/** How often a node refreshes its heartbeat. */
 export const NODE_HEARTBEAT_MS = 2_000;
+
+/** A stream's record counts while its node lives; what a dead node leaves behind is removed after this time. */
+export const STREAM_LEASE_MS = 60_000;
+
+/** How often a node refreshes its streams: every node hears of it, so it must not be often. */
+export const STREAM_REFRESH_MS = 20_000;
 
 /** A node that somebody lost its connection to, and that is not heard of for this long, is gone. */
 export const SUSPECT_LEASE_MS = 3_000;
@@ -84,7 +94,7 @@ export function telemetrySubject(partition: number, signal: Signal, node: string
 export function parseTelemetrySubject(
   subject: string,
 ): { partition: number; signal: Signal; node: string } | undefined {
-  const match = /^weir\.telemetry\.(\d+)\.(metrics|logs|faro)\.([^.\s]+)$/.exec(subject);
+  const match = /^weir\.telemetry\.(\d+)\.(metrics|logs|faro|otlp-metrics|otlp-logs)\.([^.\s]+)$/.exec(subject);
   if (!match) return undefined;
   return { partition: Number(match[1]), signal: match[2] as Signal, node: match[3] as string };
 }

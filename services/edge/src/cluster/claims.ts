@@ -12,7 +12,7 @@ import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { kvKey, NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
+import { kvKey, NODE_HEARTBEAT_MS, STREAM_REFRESH_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
 import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
 import { type Bucket, unlessConflict } from './buckets.ts';
@@ -42,6 +42,8 @@ interface Held {
   record: StreamRecord;
   /** 0 = provisional: not in KV yet. */
   revision: number;
+  /** When it was last written, Unix ms. */
+  writtenMs: number;
   released: boolean;
   lost(): void;
 }
@@ -57,6 +59,7 @@ export class Claims implements StreamClaims {
   readonly #held = new Map<string, Held>();
   readonly #removing = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
+  readonly #startedMs = Date.now();
   #lastEpoch = 0;
   #isRefreshing = false;
   /** When NATS was last connected. */
@@ -65,7 +68,7 @@ export class Claims implements StreamClaims {
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.refresh(), NODE_HEARTBEAT_MS).unref();
+    this.#timer = setInterval(() => this.refresh(STREAM_REFRESH_MS), NODE_HEARTBEAT_MS).unref();
     this.#stopListening = options.nats.onChange((state) => {
       if (state !== 'connected') return;
       this.#connectedMs = Date.now();
@@ -74,7 +77,7 @@ export class Claims implements StreamClaims {
   }
 
   async claim(stream: string, lost: () => void): Promise<StreamClaim | undefined> {
-    const held: Held = { record: this.#record(stream), revision: 0, released: false, lost };
+    const held: Held = { record: this.#record(stream), revision: 0, writtenMs: 0, released: false, lost };
     const outcome = await Promise.race([this.#take(held), sleep(this.#options.waitMs, 'unknown' as const)]);
     if (outcome === 'refused') {
       held.released = true;
@@ -91,11 +94,20 @@ export class Claims implements StreamClaims {
     return [...this.#held.values()].map(({ record }) => ({ ...record }));
   }
 
-  /** Writes every claim anew, as the lease wants; called by a timer and when NATS is back. */
-  refresh(): void {
+  /** The directory says something new about a stream: a claim of ours may be another's, or what is left of our past. */
+  noticed(stream: string): void {
+    const record = this.#options.directory.publisherOf(stream);
+    const held = this.#held.get(stream);
+    if (!record) return;
+    if (held && record.node !== this.#options.node && record.epoch > held.record.epoch) void this.#refreshOne(held);
+    if (!held && record.node === this.#options.node && record.epoch < this.#startedMs) void this.#disown(stream);
+  }
+
+  /** Writes claims that are not settled or older than `ageMs`; called by a timer and, for all, when NATS is back. */
+  refresh(ageMs = 0): void {
     if (this.#isRefreshing) return;
     this.#isRefreshing = true;
-    void this.#refreshAll().finally(() => {
+    void this.#refreshAll(ageMs).finally(() => {
       this.#isRefreshing = false;
     });
   }
@@ -154,13 +166,29 @@ export class Claims implements StreamClaims {
 
   #took(held: Held, revision: number): Outcome {
     held.revision = revision;
+    held.writtenMs = Date.now();
     // The publisher left, or went on provisionally and left, while NATS was thinking.
     if (held.released) void this.#remove(held);
     return 'held';
   }
 
-  async #refreshAll(): Promise<void> {
-    await Promise.all([...this.#held.values()].map((held) => this.#refreshOne(held)));
+  async #refreshAll(ageMs: number): Promise<void> {
+    const oldMs = Date.now() - ageMs;
+    const due = [...this.#held.values()].filter(({ revision, writtenMs }) => revision === 0 || writtenMs <= oldMs);
+    await Promise.all(due.map((held) => this.#refreshOne(held)));
+  }
+
+  /** A node that died and came back finds its old records, which nobody else removes while it lives. */
+  async #disown(stream: string): Promise<void> {
+    try {
+      const kv = await this.#options.bucket.open();
+      const entry = await kv?.get(kvKey(stream));
+      const record = entry?.operation === 'PUT' ? entry.json<StreamRecord>() : undefined;
+      const isOurs = record?.node === this.#options.node && record.epoch < this.#startedMs;
+      if (entry && isOurs) await kv?.delete(kvKey(stream), { previousSeq: entry.revision });
+    } catch (error) {
+      this.#options.logger.debug({ stream, reason: errorMessage(error) }, 'an old claim was not removed');
+    }
   }
 
   async #refreshOne(held: Held): Promise<void> {
@@ -173,6 +201,7 @@ export class Claims implements StreamClaims {
         const revision = await unlessConflict(kv.update(kvKey(stream), value, held.revision));
         if (revision !== undefined) {
           held.revision = revision;
+          held.writtenMs = Date.now();
           return;
         }
         held.revision = 0; // the lease ran out, or somebody took it over: ask anew

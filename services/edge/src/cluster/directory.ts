@@ -6,7 +6,13 @@
 import type { KvWatchEntry } from '@nats-io/kv';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { fromKvKey, NODE_HEARTBEAT_MS, NODE_LEASE_MS, SUSPECT_LEASE_MS } from '@weir/contracts/nats/names';
+import {
+  fromKvKey,
+  NODE_HEARTBEAT_MS,
+  NODE_LEASE_MS,
+  STREAM_LEASE_MS,
+  SUSPECT_LEASE_MS,
+} from '@weir/contracts/nats/names';
 import type { NodeRecord, StreamRecord } from '@weir/contracts/nats/records';
 import type { Bucket } from './buckets.ts';
 
@@ -44,6 +50,8 @@ export interface DirectoryOptions {
 }
 
 const EXPIRE_EVERY_MS = 250;
+/** So long after connecting, heartbeats of live nodes may still be to come. */
+const CATCH_UP_MS = 2 * NODE_HEARTBEAT_MS;
 
 /** The directory of one node. */
 export class ClusterDirectory implements Directory {
@@ -83,9 +91,16 @@ export class ClusterDirectory implements Directory {
   }
 
   publisherOf(stream: string): StreamRecord | undefined {
-    const known = this.#streams.get(stream)?.record;
+    const record = this.#streams.get(stream)?.record;
+    // What a dead node published is not published any more; a node that is heard of again publishes again.
+    const known = record && this.#isThere(record.node) ? record : undefined;
     const announced = this.#announced.get(stream);
     return announced && announced.epoch > (known?.epoch ?? 0) ? announced : known;
+  }
+
+  /** While NATS is away, and shortly after, nobody is known to be gone. */
+  #isThere(node: string): boolean {
+    return this.#nodes.has(node) || !this.isFresh || this.#isCatchingUp();
   }
 
   /** A node is said to be gone: it has a short lease unless it is heard of. */
@@ -129,7 +144,7 @@ export class ClusterDirectory implements Directory {
 
   /** True while what was there before is still coming in. */
   #isCatchingUp(): boolean {
-    return Date.now() - this.#connectedMs < NODE_HEARTBEAT_MS;
+    return Date.now() - this.#connectedMs < CATCH_UP_MS;
   }
 
   #onStream(entry: KvWatchEntry): void {
@@ -155,7 +170,7 @@ export class ClusterDirectory implements Directory {
   #expire(nowMs: number): void {
     if (!this.isFresh) return;
     for (const [stream, { seenMs }] of this.#streams) {
-      if (nowMs - seenMs < NODE_LEASE_MS) continue;
+      if (nowMs - seenMs < STREAM_LEASE_MS) continue;
       this.#streams.delete(stream);
       this.#options.onChange(stream);
     }

@@ -6,7 +6,7 @@
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import type { ControlAnswer, ControlRequest, NodeStream } from '@weir/contracts/nats/control';
-import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS } from '@weir/contracts/nats/names';
+import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS, STREAM_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import type { ClusterEvent } from '../stats.ts';
 import { Bucket } from './buckets.ts';
@@ -60,9 +60,9 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#options = options;
     const { nats, node, role, replicas, wantedOrigins, onChange, logger } = options;
-    const bucket = (name: string) => new Bucket(nats, { name, leaseMs: NODE_LEASE_MS, replicas }, logger);
+    const bucket = (name: string, leaseMs = NODE_LEASE_MS) => new Bucket(nats, { name, leaseMs, replicas }, logger);
     this.#nodesBucket = bucket(BUCKET.nodes);
-    this.streamsBucket = bucket(BUCKET.streams);
+    this.streamsBucket = bucket(BUCKET.streams, STREAM_LEASE_MS);
     this.directory = new ClusterDirectory({
       nats,
       nodes: this.#nodesBucket,
