@@ -8,6 +8,7 @@ import { errorCode, WeirError } from './errors.ts';
 
 /** Where to listen. */
 export interface ListenTarget {
+  /** An address, or the path of a Unix socket (it begins with `/`), which has no port. */
   host: string;
   /** 0 = a free one. */
   port: number;
@@ -18,19 +19,21 @@ export interface ListenTarget {
 }
 
 /**
- * Listens and resolves with the port.
+ * Listens and resolves with the port (0 for a Unix socket).
  * @throws WeirError `<part>_PORT_TAKEN`; any other error of the system as it is.
  */
 export async function listen(server: Server, target: ListenTarget): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     const fail = (error: Error) => reject(portTaken(error, target) ?? error);
     server.once('error', fail);
-    server.listen({ host: target.host, port: target.port }, () => {
+    const { host, port } = target;
+    server.listen(host.startsWith('/') ? { path: host } : { host, port }, () => {
       server.removeListener('error', fail);
       resolve();
     });
   });
-  return (server.address() as AddressInfo).port;
+  const address = server.address() as AddressInfo | string;
+  return typeof address === 'string' ? 0 : address.port;
 }
 
 /** The error to show when `error` says that the port of `target` is taken; undefined when it says something else. */

@@ -51,6 +51,7 @@ export const ConfigSchema = section({
       default: 'edge',
       description: 'edge: takes publishers and viewers; origin: relays streams between edges',
     }),
+    workers: count(1, 'Processes that serve this node’s clients; 1 = the node itself, 0 = one per core', 0, 256),
     dataDir: text('.weir/node', 'Folder of this node’s outbox'),
     advertise: text('127.0.0.1', 'Host under which other members reach this node'),
   }),

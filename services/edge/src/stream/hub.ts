@@ -32,8 +32,19 @@ export interface HubOptions {
   viewerQueueMs: number;
 }
 
+/** Viewers that are served elsewhere with what a tap takes: by another process of the node. Counters are totals. */
+export interface Audience {
+  viewers: number;
+  /** Media bytes handed to sockets. */
+  bytesOut: number;
+  /** Messages not sent to slow viewers. */
+  framesDropped: number;
+}
+
 /** Who takes a stream's messages inside the node, to make something else of them. */
 export interface HubTap {
+  /** Counted as if they were viewers of the hub; absent = none. */
+  readonly audience?: Readonly<Audience>;
   onMessage(message: HubMessage): void;
   /** The stream is over; nothing follows. */
   onEnd(): void;
@@ -69,6 +80,8 @@ export class Hub implements Flushable {
   readonly #lanes = new Map<EncodingName, Lane>();
   readonly #waiting = new Set<Viewer>();
   readonly #taps = new Set<HubTap>();
+  /** Of taps that are gone. */
+  readonly #tapped: Omit<Audience, 'viewers'> = { bytesOut: 0, framesDropped: 0 };
   #keyIndex = -1;
   #sawKey = false;
   #awaitsKey = false;
@@ -96,6 +109,7 @@ export class Hub implements Flushable {
     let count = 0;
     for (const [name, lane] of this.#lanes) if (name !== 'relay') count += lane.count;
     for (const viewer of this.#waiting) if (viewer.transport.encoding !== 'relay') count += 1;
+    for (const { audience } of this.#taps) count += audience?.viewers ?? 0;
     return count;
   }
 
@@ -106,15 +120,17 @@ export class Hub implements Flushable {
 
   /** Media bytes handed to sockets, total. */
   get bytesOut(): number {
-    let bytes = 0;
+    let bytes = this.#tapped.bytesOut;
     for (const lane of this.#lanes.values()) bytes += lane.bytesOut;
+    for (const { audience } of this.#taps) bytes += audience?.bytesOut ?? 0;
     return bytes;
   }
 
   /** Messages not sent to slow viewers, total. */
   get framesDropped(): number {
-    let frames = 0;
+    let frames = this.#tapped.framesDropped;
     for (const lane of this.#lanes.values()) frames += lane.framesDropped;
+    for (const { audience } of this.#taps) frames += audience?.framesDropped ?? 0;
     return frames;
   }
 
@@ -183,7 +199,9 @@ export class Hub implements Flushable {
   }
 
   untap(tap: HubTap): void {
-    this.#taps.delete(tap);
+    if (!this.#taps.delete(tap)) return;
+    this.#tapped.bytesOut += tap.audience?.bytesOut ?? 0;
+    this.#tapped.framesDropped += tap.audience?.framesDropped ?? 0;
   }
 
   /** True while the viewer waits for the stream to begin. */
@@ -199,7 +217,7 @@ export class Hub implements Flushable {
       viewer.transport.end(reason);
     }
     for (const tap of [...this.#taps]) {
-      this.#taps.delete(tap);
+      this.untap(tap);
       tap.onEnd();
     }
     this.state = 'empty';

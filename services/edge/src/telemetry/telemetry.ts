@@ -16,6 +16,7 @@ import { readInventory } from './host/inventory.ts';
 import { linuxHostReader } from './host/linux.ts';
 import { readMachineId } from './host/machine-id.ts';
 import { portableHostReader } from './host/portable.ts';
+import type { MetricSource } from './measurement.ts';
 import { mediaMetrics } from './media-metrics.ts';
 import { openOutbox } from './outbox.ts';
 import { outboxMetrics } from './outbox-metrics.ts';
@@ -31,6 +32,8 @@ export interface TelemetryOptions {
   /** Not closed by telemetry. */
   nats: NatsHandle;
   stats: MediaStats;
+  /** Further sources, of other processes of the node. */
+  more?: readonly MetricSource[];
   logger: Logger;
 }
 
@@ -99,6 +102,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     ownProcess,
     mediaMetrics(options.stats),
     outboxMetrics(outbox, () => events.dropped),
+    ...(options.more ?? []),
     compaction,
   ];
 

@@ -1,0 +1,212 @@
+/**
+ * One node on more than one core. The primary is the node as it is with one process: its streams, pulls and claims, its
+ * place in the cluster, its telemetry. Only what strangers connect to and what costs per viewer, listeners and fan-out,
+ * is in the workers: a crew stands where a single process has its listeners.
+ *
+ *                      ┌────────────────────── primary ───────────────────────┐
+ *   other nodes ◀─────▶│ relay listener, pulls, hub per stream, claims,       │◀──▶ NATS
+ *                      │ access and limits, book, HLS, player, telemetry      │
+ *                      └──▲───────────┬──────────────▲──────────────┬─────────┘
+ *     link: messages of a │           │ link: once   │ HTTP but FLV │ IPC: may this client in?
+ *     publisher connected │           │ per stream   │ (any worker  │ book and events, signs of
+ *     to this worker      │           ▼ with viewers │ answers)     ▼ life, new sockets
+ *                      ┌──┴────────────────────── worker 1 … n ───────────────┐
+ *   clients ◀─────────▶│ RTMP, RTMPS, HTTP-FLV, WebSocket-FLV; hub, lanes     │
+ *                      └──────────────────────────────────────────────────────┘
+ *
+ * A message crosses to a worker as it comes: the merge window is spent once, in the worker. New sockets are accepted by
+ * the primary and handed round (node:cluster): the spread is even, it works on every system, a port has one owner, and
+ * clients that come while a worker starts again are not turned away. A worker's viewers are a tap with an audience
+ * (hub.ts), neither viewers nor relays of the primary. A worker that dies takes its clients with it and nothing else.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '@weir/contracts/config/schema';
+import type { CloseReason } from '@weir/contracts/events';
+import { startHttpServer } from '../http/server.ts';
+import type { Listeners, ListenersOptions } from '../listeners.ts';
+import type { ConnectionOpened, MediaObserver } from '../stats.ts';
+import type { MetricSource } from '../telemetry/measurement.ts';
+import type { CrewBook } from './crew-book.ts';
+import { CrewMember, type MemberEvents } from './crew-member.ts';
+import { FrontDesk } from './front-desk.ts';
+import { startLinkServer } from './link-server.ts';
+import type { SentFigure, ToWorker } from './messages.ts';
+import { forWorkers } from './primary-route.ts';
+
+/** Options of {@link startCrew}: those of the listeners it stands for, and what workers are told. */
+export interface CrewOptions extends Omit<ListenersOptions, 'config' | 'connections'> {
+  config: Readonly<Config>;
+  /** Workers, 2 or more. */
+  workers: number;
+  connections: CrewBook;
+  observer: MediaObserver;
+}
+
+/** One worker as it is now. */
+export interface WorkerState {
+  /** 1 … n. */
+  index: number;
+  /** 0 while it is being started again. */
+  pid: number;
+  restarts: number;
+  viewers: number;
+}
+
+/** A running crew. */
+export interface Crew extends Listeners {
+  /** CPU, memory and event-loop delay of each worker, told apart by `weir.worker`. */
+  readonly processes: MetricSource;
+  /** Largest merge window of the workers, ms. */
+  readonly mergeWindowMs: number;
+  list(): WorkerState[];
+}
+
+/** One process of a worker. */
+interface Run {
+  desk: FrontDesk;
+  send: (message: ToWorker) => void;
+  index: number;
+  /** Its open connections. */
+  open: Map<string, ConnectionOpened>;
+  mergeWindowMs: number;
+  takeFigures: ((figures: SentFigure[]) => void) | undefined;
+}
+
+/** A worker's figures are waited for so long; one that is busier than that is missing in the sample. */
+const FIGURES_MS = 1_000;
+/** Longest path of a Unix socket that every system takes (sun_path). */
+const MAX_PATH_BYTES = 100;
+
+/**
+ * Starts the workers; resolves when all take clients.
+ * @throws WeirError `EDGE_PORT_TAKEN` and what else listeners throw, `EDGE_WORKER_FAILED`.
+ */
+export async function startCrew(options: CrewOptions): Promise<Crew> {
+  const { config, node, streams, connections, observer, access, logger } = options;
+  const folder = socketFolder(config.node.dataDir);
+  const links = join(folder, 'links');
+  const http = join(folder, 'http');
+  const runs = new Map<number, Run>();
+  const members: CrewMember[] = [];
+  let lastRun = 0;
+
+  const events = (index: number): MemberEvents => ({
+    began(run, send) {
+      const desk = new FrontDesk(access, send);
+      runs.set(run, { desk, send, index, open: new Map(), mergeWindowMs: 0, takeFigures: undefined });
+    },
+    told(number, message) {
+      const run = runs.get(number);
+      if (!run) return;
+      if (message.kind === 'pulse') {
+        connections.told(number, message.book);
+        run.mergeWindowMs = message.mergeWindowMs;
+      } else if (message.kind === 'opened') {
+        for (const one of message.connections) {
+          run.open.set(one.id, one);
+          observer.connectionOpened(one);
+        }
+      } else if (message.kind === 'closed') {
+        for (const one of message.connections) {
+          run.open.delete(one.id);
+          observer.connectionClosed(one);
+        }
+      } else if (message.kind === 'figures') run.takeFigures?.(message.figures);
+      else run.desk.receive(message);
+    },
+    ended(number) {
+      const run = runs.get(number);
+      if (!run) return;
+      runs.delete(number);
+      run.desk.close();
+      connections.lost(number);
+      // What these have moved since the last sign of life nobody knows; in the node's totals it is up to then.
+      const nothing = { bytesIn: 0, bytesQueued: 0, bytesDelivered: 0, framesDropped: 0 };
+      for (const one of run.open.values()) {
+        observer.connectionClosed({ ...one, ...nothing, reason: 'error', closedAtMs: Date.now() });
+      }
+      run.takeFigures?.([]);
+    },
+  });
+
+  const linkServer = await startLinkServer(links, streams, logger);
+  const { player, certificate: _, ...rest } = options;
+  const httpServer = await startHttpServer({
+    ...rest,
+    host: http,
+    port: 0,
+    portKey: 'node.dataDir',
+    certificate: undefined,
+    player: forWorkers(player),
+    maxConnections: connections.limit,
+    onRefused: (protocol, reason) => connections.refuse(protocol, reason),
+  });
+  const closing = async (reason: CloseReason) => {
+    await Promise.all(members.map((member) => member.close(reason)));
+    await Promise.all([linkServer.close(), httpServer.close()]);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  let closed: Promise<void> | undefined;
+  const close = (reason: CloseReason) => (closed ??= closing(reason));
+
+  for (let index = 1; index <= options.workers; index += 1) {
+    const start = { node, config: config as Config, links, http };
+    const nextRun = () => (lastRun += 1);
+    members.push(new CrewMember({ index, start, nextRun, events: events(index), logger }));
+  }
+  const tell = (message: ToWorker) => {
+    for (const member of members) member.send(message);
+  };
+  try {
+    const [ports] = await Promise.all(members.map((member) => member.start()));
+    return {
+      ports: ports as Listeners['ports'],
+      processes: processesOf(runs),
+      get mergeWindowMs() {
+        return Math.max(0, ...[...runs.values()].map((run) => run.mergeWindowMs));
+      },
+      list: () =>
+        members.map(({ index, pid, restarts, run }) => ({ index, pid, restarts, viewers: connections.viewersOf(run) })),
+      askToReconnect(description) {
+        tell({ kind: 'ask-to-reconnect', description });
+        const { connections: open } = connections.snapshot();
+        return open.filter(({ protocol }) => protocol.startsWith('rtmp')).reduce((sum, one) => sum + one.open, 0);
+      },
+      setLimit: (limit) => tell({ kind: 'limit', connections: limit }),
+      close,
+    };
+  } catch (error) {
+    await close('shutdown');
+    throw error;
+  }
+}
+
+/** Asks every worker for its process's figures. */
+function processesOf(runs: ReadonlyMap<number, Run>): MetricSource {
+  return {
+    async sample(measure, { elapsedMs }) {
+      await Promise.all(
+        [...runs.values()].map(async (run) => {
+          const figures = await new Promise<SentFigure[]>((resolve) => {
+            run.takeFigures = resolve;
+            setTimeout(() => resolve([]), FIGURES_MS).unref();
+            run.send({ kind: 'figures', elapsedMs });
+          });
+          for (const [name, value, attributes] of figures) {
+            // The node's uptime is the primary's.
+            if (name !== 'process.uptime') measure(name, value, { ...attributes, 'weir.worker': String(run.index) });
+          }
+        }),
+      );
+    },
+  };
+}
+
+/** A new folder only we may look into, for Unix sockets: in the node's own, unless its path is too long for the system. */
+function socketFolder(dataDir: string): string {
+  mkdirSync(dataDir, { recursive: true });
+  const isShort = Buffer.byteLength(join(dataDir, 'workers-XXXXXX', 'links')) <= MAX_PATH_BYTES;
+  return mkdtempSync(join(isShort ? dataDir : tmpdir(), 'workers-'));
+}

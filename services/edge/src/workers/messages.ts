@@ -1,0 +1,51 @@
+/** What the primary and a worker tell each other over their IPC channel: everything but media. */
+
+import type { Config } from '@weir/contracts/config/schema';
+import type { WeirError } from '@weir/contracts/errors';
+import type { CloseReason } from '@weir/contracts/events';
+import type { MetricName } from '@weir/contracts/metrics';
+import type { AccessRequest, Caller, Refusal } from '../access/check.ts';
+import type { Listeners } from '../listeners.ts';
+import type { ConnectionClosed, ConnectionOpened } from '../stats.ts';
+import type { Connections } from '../stream/connections.ts';
+
+/** A request for access without what cannot be sent. */
+export type SentRequest = Omit<AccessRequest, 'query'> & { query: string };
+
+/** One figure of a worker's process. */
+export type SentFigure = [name: MetricName, value: number, attributes: Record<string, string> | undefined];
+
+/** From the primary. */
+export type ToWorker =
+  | {
+      kind: 'start';
+      index: number;
+      node: string;
+      config: Config;
+      /** Unix sockets of the primary. */
+      links: string;
+      http: string;
+    }
+  | { kind: 'answer'; call: number; refusal?: Refusal; grant?: number }
+  /** Send the process's figures since they were last asked for. */
+  | { kind: 'figures'; elapsedMs: number }
+  | { kind: 'limit'; connections: number }
+  | { kind: 'ask-to-reconnect'; description: string }
+  /** Tell all clients, and end. */
+  | { kind: 'close'; reason: CloseReason };
+
+/** From a worker. */
+export type ToPrimary =
+  | { kind: 'ready'; ports: Listeners['ports'] }
+  | { kind: 'failed'; code: WeirError['code']; message: string }
+  /** A client connected; it asks for nothing yet. */
+  | { kind: 'came'; client: string; address: string }
+  | { kind: 'left'; client: string }
+  | { kind: 'connect'; call: number; client: string; caller: Caller; app: string; query: string }
+  | { kind: 'ask'; call: number; client: string; request: SentRequest }
+  | { kind: 'end-grant'; grant: number; reason: CloseReason }
+  | { kind: 'opened'; connections: ConnectionOpened[] }
+  | { kind: 'closed'; connections: ConnectionClosed[] }
+  | { kind: 'figures'; figures: SentFigure[] }
+  /** A sign of life with the worker's book. */
+  | { kind: 'pulse'; book: ReturnType<Connections['snapshot']>; mergeWindowMs: number };

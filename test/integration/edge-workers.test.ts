@@ -1,0 +1,267 @@
+// One node on several processes: clients land on any worker and never notice; the node's figures and limits stay one's.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import { RtmpClientError } from '@weir/edge/rtmp/client';
+import { startTestNode, type TestNode } from '@weir/test/harness/edge';
+import { startNats, type TestNats } from '@weir/test/harness/nats';
+import {
+  type ClipPublisher,
+  faultsOf,
+  largestStepMs,
+  type NotingViewer,
+  playStream,
+  publishClip,
+} from '@weir/test/harness/rtmp-viewer';
+import { waitFor } from '@weir/test/harness/wait';
+
+const WORKERS = 2;
+const settings = (overrides: PartialConfig = {}): PartialConfig => ({
+  ...overrides,
+  node: { name: 'edge-a', ...overrides.node, workers: WORKERS },
+});
+const viewersPerWorker = (node: TestNode) => node.workers().map(({ viewers }) => viewers);
+const open = (node: TestNode, role: string) =>
+  node
+    .stats()
+    .connections.filter((one) => one.role === role && one.protocol === 'rtmp')
+    .reduce((sum, one) => sum + one.open, 0);
+const reasons = (node: TestNode, role: string) =>
+  Object.fromEntries(
+    node
+      .stats()
+      .closed.filter((one) => one.role === role)
+      .map(({ reason, count }) => [reason, count]),
+  );
+
+describe('a node with two workers', () => {
+  let node: TestNode;
+  let publisher: ClipPublisher;
+  let viewers: NotingViewer[] = [];
+
+  before(async () => {
+    node = await startTestNode(settings());
+    publisher = await publishClip(node.rtmpUrl('live/demo'));
+    viewers = await Promise.all(Array.from({ length: 2 * WORKERS }, () => playStream(node.rtmpUrl('live/demo'))));
+    await waitFor('viewers on each worker', () => viewersPerWorker(node).every((count) => count === 2));
+  });
+  after(async () => {
+    await node.close();
+  });
+
+  it('gives viewers on each of them a stream published on one, whole and in order', async () => {
+    await waitFor('frames', () => viewers.every((viewer) => viewer.frames(9).length > 50));
+    for (const viewer of viewers) {
+      assert.deepEqual(faultsOf(viewer), []);
+      assert.equal(largestStepMs(viewer), 40);
+      assert.ok(viewer.frames(8).length > 50);
+    }
+  });
+
+  it('counts what one process would count: no viewer, relay or pull that is only internal', async () => {
+    const stats = await waitFor('all figures', () => {
+      const now = node.stats();
+      return now.streams[0]?.viewers === 2 * WORKERS && now;
+    });
+    const { connections, streams, relayPulls, io } = stats;
+    assert.deepEqual(
+      new Set(connections.map(({ role, protocol, open, opened }) => `${role} ${protocol} ${open} ${opened}`)),
+      new Set(['publisher rtmp 1 1', `viewer rtmp ${2 * WORKERS} ${2 * WORKERS}`]),
+    );
+    assert.deepEqual(relayPulls, []);
+    assert.deepEqual(
+      io.find(({ role }) => role === 'relay'),
+      { role: 'relay', bytesIn: 0, bytesOut: 0 },
+    );
+    assert.deepEqual(
+      streams.map(({ name, source }) => [name, source]),
+      [['demo', 'publisher']],
+    );
+    const [stream] = streams;
+    assert.ok((stream?.bytesIn ?? 0) > 100_000);
+    assert.ok((stream?.videoFrames ?? 0) > 50);
+  });
+
+  it('lists its streams on whichever worker is asked', async () => {
+    const asked = new Map<string, { viewers: number }[]>();
+    await waitFor('an answer by each worker', async () => {
+      const response = await fetch(node.httpUrl('/streams'), { headers: { connection: 'close' } });
+      const { streams } = (await response.json()) as { streams: { viewers: number }[] };
+      asked.set(response.headers.get('weir-worker') ?? '', streams);
+      return asked.size === WORKERS;
+    });
+    for (const streams of asked.values())
+      assert.deepEqual(
+        streams.map((one) => one.viewers),
+        [2 * WORKERS],
+      );
+    for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(node.httpUrl(path))).status, 200);
+    assert.equal((await fetch(node.httpUrl('/nothing'))).status, 404);
+  });
+
+  it('refuses a second publisher of a stream, whichever worker it gets', async () => {
+    for (let i = 0; i < WORKERS; i += 1) {
+      await assert.rejects(publishClip(node.rtmpUrl('live/demo')), (error) => error instanceof RtmpClientError);
+    }
+    assert.equal(open(node, 'publisher'), 1);
+  });
+
+  it('serves HTTP-FLV, and HLS in one numbering on all workers', async () => {
+    const flv = await fetch(node.httpUrl('/live/demo.flv'));
+    assert.equal(flv.status, 200);
+    const reader = flv.body?.getReader();
+    const first = await reader?.read();
+    assert.equal(Buffer.from(first?.value ?? []).toString('latin1', 0, 3), 'FLV');
+    await reader?.cancel();
+
+    const headers = { connection: 'close' };
+    const newest = async () => {
+      const response = await fetch(node.httpUrl('/live/demo.m3u8?session=s1'), { headers });
+      const text = await response.text();
+      return { worker: response.headers.get('weir-worker'), number: Number(/MEDIA-SEQUENCE:(\d+)/.exec(text)?.[1]) };
+    };
+    await waitFor('a playlist', async () => Number.isInteger((await newest()).number));
+    const seen = new Map<string | null, number>();
+    await waitFor('a playlist by each worker', async () => {
+      const { worker, number } = await newest();
+      seen.set(worker, number);
+      return seen.size === WORKERS;
+    });
+    const numbers = [...seen.values()];
+    assert.ok(Math.max(...numbers) - Math.min(...numbers) <= 1, String(numbers));
+    const hls = await waitFor('the HLS viewer', () =>
+      node.stats().connections.find(({ protocol }) => protocol === 'hls'),
+    );
+    assert.equal(hls.opened, 1);
+  });
+
+  it('keeps the viewers of the other worker when one is killed, and starts it again', async () => {
+    const before = node.workers();
+    const victim = before[0];
+    assert.ok(victim);
+    process.kill(victim.pid, 'SIGKILL');
+    const cut = await waitFor('its viewers to be cut', () => {
+      const closed = viewers.filter((viewer) => viewer.isClosed);
+      return closed.length === 2 && closed;
+    });
+    await waitFor('the worker to be back', () => {
+      const now = node.workers()[0];
+      return now?.restarts === 1 && now.pid !== 0 && now.pid !== victim.pid;
+    });
+    const left = viewers.filter((viewer) => !cut.includes(viewer));
+    // The publisher may have been on either: then it comes back, as encoders do.
+    if (publisher.client.socket.destroyed) {
+      publisher = await waitFor('the publisher to be back', () => publishClip(node.rtmpUrl('live/demo')));
+    }
+    const had = left.map((viewer) => viewer.frames(9).length);
+    await waitFor('more frames', () => left.every((viewer, i) => viewer.frames(9).length > (had[i] ?? 0) + 25));
+    for (const viewer of left) {
+      assert.equal(viewer.isClosed, false);
+      assert.deepEqual(faultsOf(viewer), []);
+    }
+    const again = await Promise.all([playStream(node.rtmpUrl('live/demo')), playStream(node.rtmpUrl('live/demo'))]);
+    await waitFor('frames by both workers', () => again.every((viewer) => viewer.frames(9).length > 10));
+    await waitFor('both to be counted', () => viewersPerWorker(node).every((count) => count > 0));
+    await waitFor('figures without the dead', () => open(node, 'viewer') === 4);
+    assert.equal(reasons(node, 'viewer').error, 2);
+    viewers = [...left, ...again];
+  });
+
+  it('tells everybody when it is closed, and leaves no process behind', async () => {
+    const pids = node.workers().map(({ pid }) => pid);
+    const opened = node
+      .stats()
+      .connections.find(({ role, protocol }) => role === 'viewer' && protocol === 'rtmp')?.opened;
+    await node.close();
+    await waitFor('viewers to be closed', () => viewers.every((viewer) => viewer.isClosed));
+    await publisher.closed;
+    for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    assert.equal(open(node, 'viewer'), 0);
+    assert.equal(reasons(node, 'viewer').shutdown, 4);
+    assert.equal(opened, 6);
+  });
+});
+
+describe('limits of a node with two workers', () => {
+  let node: TestNode;
+  const viewers: NotingViewer[] = [];
+  before(async () => {
+    node = await startTestNode(settings({ node: { name: 'edge-l' }, limits: { connections: 6, viewersPerStream: 3 } }));
+    await publishClip(node.rtmpUrl('live/demo'));
+  });
+  after(async () => {
+    await node.close();
+  });
+  /** What a further viewer is told, on each worker in turn; undefined when it is let in. */
+  const refusals = async (stream: string) => {
+    const told: (string | undefined)[] = [];
+    for (let i = 0; i < WORKERS; i += 1) {
+      const answer = await playStream(node.rtmpUrl(stream), { timeoutMs: 1_000 }).catch(
+        (error: Error) => error.message,
+      );
+      told.push(typeof answer === 'string' ? answer : undefined);
+    }
+    return told;
+  };
+
+  it('count viewers of a stream on all workers together', async () => {
+    for (let i = 0; i < 3; i += 1) viewers.push(await playStream(node.rtmpUrl('live/demo')));
+    for (const told of await refusals('live/demo')) assert.match(told ?? '', /live\/demo has 3 viewers/);
+  });
+
+  it('count connections on all workers together, and free places when clients leave', async () => {
+    const publishers: ClipPublisher[] = [];
+    for (let i = 0; i < 2; i += 1) {
+      publishers.push(await waitFor('a place', () => publishClip(node.rtmpUrl(`live/other-${i}`))));
+    }
+    for (const told of await refusals('live/other-0')) assert.match(told ?? '', /full \(6 connections/);
+    assert.equal((await fetch(node.httpUrl('/readyz'))).status, 503);
+    viewers.pop()?.close();
+    await waitFor('a place', () => playStream(node.rtmpUrl('live/other-0')));
+  });
+});
+
+describe('a cluster of nodes with workers', () => {
+  let nats: TestNats;
+  let source: TestNode;
+  let edge: TestNode;
+  let publisher: ClipPublisher;
+  before(async () => {
+    nats = await startNats();
+    const common = (name: string): PartialConfig => ({
+      node: { name },
+      nats: { servers: [nats.url] },
+      relay: { lingerMs: 100 },
+    });
+    source = await startTestNode(common('edge-s'));
+    edge = await startTestNode(settings(common('edge-t')));
+    publisher = await publishClip(source.rtmpUrl('live/far'));
+  });
+  after(async () => {
+    await publisher.close();
+    await Promise.all([edge.close(), source.close()]);
+    await nats.close();
+  });
+
+  it('pulls a stream from another node once, for the viewers of all workers', async () => {
+    const viewers = await Promise.all(Array.from({ length: 2 * WORKERS }, () => playStream(edge.rtmpUrl('live/far'))));
+    await waitFor('frames', () => viewers.every((viewer) => viewer.frames(9).length > 25));
+    assert.equal(open(source, 'relay'), 1);
+    assert.deepEqual(edge.stats().relayPulls, [{ state: 'live', count: 1 }]);
+    for (const viewer of viewers) assert.deepEqual(faultsOf(viewer), []);
+    for (const viewer of viewers) viewer.close();
+    await waitFor('the pull to end', () => open(source, 'relay') === 0);
+  });
+
+  it('gives other nodes the streams published on any worker', async () => {
+    const publishers = await Promise.all(
+      Array.from({ length: WORKERS }, (_, i) => publishClip(edge.rtmpUrl(`live/near-${i}`))),
+    );
+    const viewers = await Promise.all(publishers.map((_, i) => playStream(source.rtmpUrl(`live/near-${i}`))));
+    await waitFor('frames', () => viewers.every((viewer) => viewer.frames(9).length > 25));
+    assert.equal(open(edge, 'relay'), WORKERS);
+    assert.equal(open(edge, 'viewer'), 0);
+    for (const viewer of viewers) viewer.close();
+    await Promise.all(publishers.map((one) => one.close()));
+  });
+});
