@@ -5,6 +5,7 @@
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
+import { errorCode } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
@@ -85,9 +86,12 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
       raw.add(socket);
       socket.once('close', () => raw.delete(socket));
     });
-    secure.on('tlsClientError', (_error, socket) =>
-      options.onRefused(socket.bytesRead === 0 ? 'silent' : 'bad-handshake'),
-    );
+    secure.on('tlsClientError', (error, socket) => {
+      // Other codes than OpenSSL's: it left, or said nothing until the time was up.
+      options.onRefused(errorCode(error)?.startsWith('ERR_SSL') ? 'bad-handshake' : 'silent');
+      // Node leaves that to us.
+      socket.destroy();
+    });
     server = secure.on('secureConnection', takeClient);
   } else server = createServer(settings, takeClient);
   server.maxConnections = options.maxConnections;

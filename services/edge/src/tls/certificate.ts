@@ -56,7 +56,7 @@ function readContext({ certFile, keyFile }: CertificateFiles): CertificateContex
   let fits: boolean;
   try {
     fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
-    createSecureContext({ cert, key });
+    if (fits) createSecureContext({ cert, key });
   } catch (error) {
     const why = errorMessage(error);
     throw new ConfigError('EDGE_TLS', `${certFile} or ${keyFile} cannot be used: ${why}.`, { cause: error });
