@@ -135,6 +135,28 @@ describe('a node with two workers', () => {
     assert.equal(hls.opened, 1);
   });
 
+  it('shows all clients to the admin API, which can close any of them', async () => {
+    const list = async () => {
+      const response = await fetch(`${node.urls.admin}/v1/connections?role=viewer`);
+      return (await response.json()) as {
+        total: number;
+        connections: { id: string; protocol: string; bytesOut: number }[];
+      };
+    };
+    const extra = await Promise.all(Array.from({ length: WORKERS }, () => playStream(node.rtmpUrl('live/demo'))));
+    await waitFor('their frames', () => extra.every((viewer) => viewer.frames(9).length > 0));
+    const rtmp = (await list()).connections.filter(({ protocol }) => protocol === 'rtmp');
+    assert.equal(rtmp.length, viewers.length + WORKERS);
+    assert.ok(rtmp.every(({ bytesOut }) => bytesOut > 1_000));
+    // The oldest come first.
+    for (const { id } of rtmp.slice(-WORKERS)) {
+      const kicked = await fetch(`${node.urls.admin}/v1/connections/${id}`, { method: 'DELETE' });
+      assert.equal(kicked.status, 200);
+    }
+    await waitFor('them to be closed', () => extra.every((viewer) => viewer.isClosed));
+    await waitFor('the reason', () => reasons(node, 'viewer').kicked === WORKERS);
+  });
+
   it('keeps the viewers of the other worker when one is killed, and starts it again', async () => {
     const before = node.workers();
     const victim = before[0];
@@ -178,7 +200,7 @@ describe('a node with two workers', () => {
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
     assert.equal(open(node, 'viewer'), 0);
     assert.equal(reasons(node, 'viewer').shutdown, 4);
-    assert.equal(opened, 6);
+    assert.equal(opened, 6 + WORKERS);
   });
 });
 

@@ -8,7 +8,7 @@ export type InstrumentKind = 'counter' | 'up-down-counter' | 'gauge' | 'histogra
 
 /**
  * Whose figure it is. `machine`: reported once per machine by its elected reporter, stored with an empty `node`;
- * `node`: one node's media; `process`: one process of a node.
+ * `node`: one node's media; `process`: one process of a node (a worker has its number in the attribute `weir.worker`).
  */
 export type MetricScope = 'machine' | 'node' | 'process';
 
@@ -120,21 +120,21 @@ export const METRICS = define({
     kind: 'counter',
     unit: 's',
     scope: 'process',
-    attributes: ['cpu.mode'],
+    attributes: ['cpu.mode', 'weir.worker'],
     description: 'CPU time of the process (user, system)',
   },
   'process.cpu.utilization': {
     kind: 'gauge',
     unit: '1',
     scope: 'process',
-    attributes: [],
+    attributes: ['weir.worker'],
     description: 'CPU of the process since the last sample, 1 = one core',
   },
   'process.memory.usage': {
     kind: 'gauge',
     unit: 'By',
     scope: 'process',
-    attributes: [],
+    attributes: ['weir.worker'],
     description: 'Resident memory of the process',
   },
   'process.uptime': {
@@ -148,14 +148,14 @@ export const METRICS = define({
     kind: 'gauge',
     unit: 's',
     scope: 'process',
-    attributes: [],
+    attributes: ['weir.worker'],
     description: '99th percentile of the event-loop delay since the last sample',
   },
   'nodejs.eventloop.delay.max': {
     kind: 'gauge',
     unit: 's',
     scope: 'process',
-    attributes: [],
+    attributes: ['weir.worker'],
     description: 'Largest event-loop delay since the last sample',
   },
   'live.connections': {

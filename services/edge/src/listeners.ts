@@ -41,8 +41,8 @@ export interface Listeners {
   readonly ports: { rtmp: number; http: number; rtmps?: number; https?: number };
   /** Asks RTMP clients that know how to connect anew; returns how many. */
   askToReconnect(description: string): number;
-  /** The node's limit changed: as many sockets, and some to be refused with words. */
-  setLimit(connections: number): void;
+  /** Another configuration is in force. */
+  configure(config: Readonly<Config>): void;
   /** Tells every session and closes. */
   close(reason: CloseReason): Promise<void>;
 }
@@ -112,8 +112,9 @@ export async function startListeners(options: ListenersOptions): Promise<Listene
     return {
       ports,
       askToReconnect: (description) => rtmps.reduce((told, server) => told + server.askToReconnect(description), 0),
-      setLimit(limit) {
-        for (const server of [...rtmps, ...https]) server.setMaxConnections(limit + MAX_REFUSALS);
+      configure({ limits }) {
+        // As many sockets as the limit, and some to be refused with words.
+        for (const server of [...rtmps, ...https]) server.setMaxConnections(limits.connections + MAX_REFUSALS);
       },
       close,
     };

@@ -342,7 +342,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
         streams: () => live.snapshot(),
         room: () => ({ accepted: connections.accepted, limit: connections.limit }),
         notReady,
-        connections: () => connections.list(),
+        connections: async () => [...connections.list(), ...((await crew?.connectionsOf()) ?? [])],
         usageOf: (app) => access.usageOf(app),
         drain,
         reload,

@@ -1,4 +1,4 @@
-/** `weir edge`: one node, edge or origin, in this process. */
+/** `weir edge`: one node, edge or origin, in this process (and its workers). */
 import { Option } from 'commander';
 import type { CliCommand } from '../cli-command.ts';
 import { PARTS } from '../service/parts.ts';
@@ -31,16 +31,20 @@ export const edge: CliCommand = {
   examples: [
     ['weir edge --node-name edge-1 --relay-keys secret', 'an edge on RTMP port 1935'],
     ['weir edge --role origin --node-name origin-1 --rtmp-port 0 --relay-keys secret', 'an origin on a free RTMP port'],
+    ['weir edge --node-name edge-1 --relay-keys secret --workers 0', 'the same on all cores of the machine'],
     ['weir edge --config edge-1.yaml', 'everything from a file'],
   ],
   define(command) {
     command.addOption(
       new Option('--role <role>', 'edge or origin; the same as --node-role').choices(['edge', 'origin']),
     );
+    command.option('--workers <n>', 'processes that serve clients, 0 = one per core; the same as --node-workers');
     command.option('--json', 'print one JSON line on stdout when ready');
   },
   async run({ config: read, options }) {
-    const readConfig = () => read({}, typeof options.role === 'string' ? { 'node-role': options.role } : {});
+    const aliases = { 'node-role': options.role, 'node-workers': options.workers };
+    const given = Object.entries(aliases).filter((alias): alias is [string, string] => typeof alias[1] === 'string');
+    const readConfig = () => read({}, Object.fromEntries(given));
     const config = readConfig();
     return runService({
       part: config.node.name || config.node.role,

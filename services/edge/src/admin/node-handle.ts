@@ -27,7 +27,8 @@ export interface NodeHandle {
   room(): { accepted: number; limit: number };
   /** What keeps the node from taking clients, empty when nothing does. */
   notReady(): string[];
-  connections(): OpenConnection[];
+  /** Of all its processes. */
+  connections(): OpenConnection[] | Promise<OpenConnection[]>;
   usageOf(app: string): { viewers: number; publishers: number; bitsPerSecond: number };
   readonly drain: Drain;
   /** Reads the configuration again; undefined when there is nothing it could be read from. @throws WeirError. */

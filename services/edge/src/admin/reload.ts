@@ -89,7 +89,7 @@ export function reloader(options: ReloaderOptions): (() => Reloaded) | undefined
     useCertificate?.();
     clock.setBounds({ minMs: next.stream.mergeWindowMinMs, maxMs: next.stream.mergeWindowMaxMs });
     connections.limit = next.limits.connections;
-    listeners.setLimit(next.limits.connections);
+    listeners.configure(next);
     if (changed.includes('log.level')) logger.level = next.log.level;
     config = next;
     return { changed, certificate: certificate !== undefined };

@@ -63,9 +63,9 @@ export function adminRoutes(app: FastifyInstance, node: NodeHandle, note: Note):
         response: { ...DENIED, 200: ConnectionSchema, 404: ProblemSchema, 409: ProblemSchema },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { id } = request.params;
-      const found = node.connections().find((connection) => connection.id === id);
+      const found = (await node.connections()).find((connection) => connection.id === id);
       if (!found) {
         note(request, { action: 'kick', target: id, outcome: 'not-found', detail: '' });
         return reply.code(404).send({ error: 'not-found', message: `There is no connection ${id} on this node.` });
@@ -168,10 +168,9 @@ function readingRoutes(app: FastifyInstance, node: NodeHandle): void {
         response: { ...DENIED, 200: ConnectionListSchema },
       },
     },
-    ({ query }) => {
+    async ({ query }) => {
       const wanted = (['role', 'app', 'stream', 'clientAddress'] as const).filter((key) => query[key] !== undefined);
-      const fitting = node
-        .connections()
+      const fitting = (await node.connections())
         .filter(({ opened }) => wanted.every((key) => opened[key] === query[key]))
         .sort((one, other) => one.opened.openedAtMs - other.opened.openedAtMs);
       return { connections: fitting.slice(0, query.limit ?? 1_000).map(viewOf), total: fitting.length };

@@ -27,12 +27,13 @@ import type { CloseReason } from '@weir/contracts/events';
 import { startHttpServer } from '../http/server.ts';
 import type { Listeners, ListenersOptions } from '../listeners.ts';
 import type { ConnectionOpened, MediaObserver } from '../stats.ts';
+import type { OpenConnection } from '../stream/connections.ts';
 import type { MetricSource } from '../telemetry/measurement.ts';
 import type { CrewBook } from './crew-book.ts';
 import { CrewMember, type MemberEvents } from './crew-member.ts';
 import { FrontDesk } from './front-desk.ts';
 import { startLinkServer } from './link-server.ts';
-import type { SentFigure, ToWorker } from './messages.ts';
+import type { SentConnection, SentFigure, ToWorker } from './messages.ts';
 import { forWorkers } from './primary-route.ts';
 
 /** Options of {@link startCrew}: those of the listeners it stands for, and what workers are told. */
@@ -61,6 +62,8 @@ export interface Crew extends Listeners {
   /** Largest merge window of the workers, ms. */
   readonly mergeWindowMs: number;
   list(): WorkerState[];
+  /** The open connections of all workers. */
+  connectionsOf(): Promise<OpenConnection[]>;
 }
 
 /** One process of a worker. */
@@ -71,11 +74,13 @@ interface Run {
   /** Its open connections. */
   open: Map<string, ConnectionOpened>;
   mergeWindowMs: number;
-  takeFigures: ((figures: SentFigure[]) => void) | undefined;
+  /** Who wait for its figures and its list. */
+  takeFigures: ((figures: SentFigure[]) => void)[];
+  takeList: ((connections: SentConnection[]) => void)[];
 }
 
-/** A worker's figures are waited for so long; one that is busier than that is missing in the sample. */
-const FIGURES_MS = 1_000;
+/** A worker's figures or list are waited for so long; what one has that is busier than that is missing. */
+const ANSWER_MS = 1_000;
 /** Longest path of a Unix socket that every system takes (sun_path). */
 const MAX_PATH_BYTES = 100;
 
@@ -95,7 +100,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   const events = (index: number): MemberEvents => ({
     began(run, send) {
       const desk = new FrontDesk(access, send);
-      runs.set(run, { desk, send, index, open: new Map(), mergeWindowMs: 0, takeFigures: undefined });
+      runs.set(run, { desk, send, index, open: new Map(), mergeWindowMs: 0, takeFigures: [], takeList: [] });
     },
     told(number, message) {
       const run = runs.get(number);
@@ -113,7 +118,9 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
           run.open.delete(one.id);
           observer.connectionClosed(one);
         }
-      } else if (message.kind === 'figures') run.takeFigures?.(message.figures);
+      } else if (message.kind === 'figures') {
+        for (const take of run.takeFigures.splice(0)) take(message.figures);
+      } else if (message.kind === 'list') for (const take of run.takeList.splice(0)) take(message.connections);
       else run.desk.receive(message);
     },
     ended(number) {
@@ -127,7 +134,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       for (const one of run.open.values()) {
         observer.connectionClosed({ ...one, ...nothing, reason: 'error', closedAtMs: Date.now() });
       }
-      run.takeFigures?.([]);
+      for (const take of [...run.takeFigures, ...run.takeList]) take([]);
     },
   });
 
@@ -151,8 +158,8 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   let closed: Promise<void> | undefined;
   const close = (reason: CloseReason) => (closed ??= closing(reason));
 
+  const start = { node, config: config as Config, links, http };
   for (let index = 1; index <= options.workers; index += 1) {
-    const start = { node, config: config as Config, links, http };
     const nextRun = () => (lastRun += 1);
     members.push(new CrewMember({ index, start, nextRun, events: events(index), logger }));
   }
@@ -174,13 +181,31 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
         const { connections: open } = connections.snapshot();
         return open.filter(({ protocol }) => protocol.startsWith('rtmp')).reduce((sum, one) => sum + one.open, 0);
       },
-      setLimit: (limit) => tell({ kind: 'limit', connections: limit }),
+      configure(next) {
+        start.config = next as Config;
+        tell({ kind: 'configure', config: start.config });
+      },
+      connectionsOf: async () => (await Promise.all([...runs.values()].map(connectionsOn))).flat(),
       close,
     };
   } catch (error) {
     await close('shutdown');
     throw error;
   }
+}
+
+/** The open connections of one worker; they can be kicked, and are counted as they were when it answered. */
+async function connectionsOn({ send, takeList }: Run): Promise<OpenConnection[]> {
+  const list = await new Promise<SentConnection[]>((resolve) => {
+    takeList.push(resolve);
+    setTimeout(() => resolve([]), ANSWER_MS).unref();
+    send({ kind: 'list' });
+  });
+  return list.map(({ opened, framesDropped, socket }) => {
+    const kick = () => send({ kind: 'kick', connection: opened.id });
+    const { id, clientAddress: remoteAddress, clientPort: remotePort } = opened;
+    return { id, opened, framesDropped, socket: { ...socket, remoteAddress, remotePort }, kick, close: kick };
+  });
 }
 
 /** Asks every worker for its process's figures. */
@@ -190,8 +215,8 @@ function processesOf(runs: ReadonlyMap<number, Run>): MetricSource {
       await Promise.all(
         [...runs.values()].map(async (run) => {
           const figures = await new Promise<SentFigure[]>((resolve) => {
-            run.takeFigures = resolve;
-            setTimeout(() => resolve([]), FIGURES_MS).unref();
+            run.takeFigures.push(resolve);
+            setTimeout(() => resolve([]), ANSWER_MS).unref();
             run.send({ kind: 'figures', elapsedMs });
           });
           for (const [name, value, attributes] of figures) {

@@ -7,10 +7,15 @@ import type { MetricName } from '@weir/contracts/metrics';
 import type { AccessRequest, Caller, Refusal } from '../access/check.ts';
 import type { Listeners } from '../listeners.ts';
 import type { ConnectionClosed, ConnectionOpened } from '../stats.ts';
-import type { Connections } from '../stream/connections.ts';
+import type { Connections, CountedSocket, OpenConnection } from '../stream/connections.ts';
 
 /** A request for access without what cannot be sent. */
 export type SentRequest = Omit<AccessRequest, 'query'> & { query: string };
+
+/** An open connection of a worker. */
+export type SentConnection = Pick<OpenConnection, 'opened' | 'framesDropped'> & {
+  socket: Pick<CountedSocket, 'bytesRead' | 'bytesWritten' | 'writableLength'>;
+};
 
 /** One figure of a worker's process. */
 export type SentFigure = [name: MetricName, value: number, attributes: Record<string, string> | undefined];
@@ -29,7 +34,12 @@ export type ToWorker =
   | { kind: 'answer'; call: number; refusal?: Refusal; grant?: number }
   /** Send the process's figures since they were last asked for. */
   | { kind: 'figures'; elapsedMs: number }
-  | { kind: 'limit'; connections: number }
+  /** Another configuration is in force. */
+  | { kind: 'configure'; config: Config }
+  /** Send the open connections. */
+  | { kind: 'list' }
+  /** Close a connection for an operator. */
+  | { kind: 'kick'; connection: string }
   | { kind: 'ask-to-reconnect'; description: string }
   /** Tell all clients, and end. */
   | { kind: 'close'; reason: CloseReason };
@@ -47,5 +57,6 @@ export type ToPrimary =
   | { kind: 'opened'; connections: ConnectionOpened[] }
   | { kind: 'closed'; connections: ConnectionClosed[] }
   | { kind: 'figures'; figures: SentFigure[] }
+  | { kind: 'list'; connections: SentConnection[] }
   /** A sign of life with the worker's book. */
   | { kind: 'pulse'; book: ReturnType<Connections['snapshot']>; mergeWindowMs: number };

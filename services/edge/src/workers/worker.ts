@@ -8,7 +8,7 @@ import { errorMessage, WeirError } from '@weir/contracts/errors';
 import { createLogger } from '@weir/contracts/logger';
 import { type Listeners, startListeners } from '../listeners.ts';
 import { Protocol } from '../rtmp/protocol.ts';
-import { Connections } from '../stream/connections.ts';
+import { Connections, type OpenConnection } from '../stream/connections.ts';
 import { createEncodings } from '../stream/encoding.ts';
 import { MergeClock } from '../stream/merge-clock.ts';
 import { Streams, type StreamsOptions } from '../stream/streams.ts';
@@ -16,7 +16,7 @@ import { processMetrics } from '../telemetry/process-metrics.ts';
 import { Certificate } from '../tls/certificate.ts';
 import { publishByLink } from './link-publication.ts';
 import { LinkPull } from './link-pull.ts';
-import type { SentFigure, ToPrimary, ToWorker } from './messages.ts';
+import type { SentConnection, SentFigure, ToPrimary, ToWorker } from './messages.ts';
 import { primaryRoute } from './primary-route.ts';
 import { RemoteAccess } from './remote-access.ts';
 import { SentEvents } from './sent-events.ts';
@@ -91,6 +91,7 @@ async function startWorker(
     idleTimeoutMs,
     staleAfterMs: config.relay.stallTimeoutMs,
   });
+  const certificate = config.tls.certFile === '' ? undefined : new Certificate(config.tls);
   const listeners = await startListeners({
     config,
     node,
@@ -98,7 +99,7 @@ async function startWorker(
     streams,
     connections,
     protocol,
-    certificate: config.tls.certFile === '' ? undefined : new Certificate(config.tls),
+    certificate,
     player: primaryRoute(http, index),
     hls: undefined,
     notReady: () => [],
@@ -145,9 +146,28 @@ async function startWorker(
           send({ kind: 'figures', figures });
           break;
         }
-        case 'limit':
-          listeners.setLimit(message.connections);
+        case 'list':
+          send({ kind: 'list', connections: connections.list().map(sent) });
           break;
+        case 'kick':
+          connections
+            .list()
+            .find(({ id }) => id === message.connection)
+            ?.kick?.();
+          break;
+        case 'configure': {
+          const { stream, log, tls } = message.config;
+          listeners.configure(message.config);
+          clock.setBounds({ minMs: stream.mergeWindowMinMs, maxMs: stream.mergeWindowMaxMs });
+          logger.level = log.level;
+          try {
+            certificate?.prepare(tls)();
+          } catch (error) {
+            // The primary could use it a moment ago: the old one stays in force here.
+            logger.error({ err: error }, 'a worker cannot use the new certificate');
+          }
+          break;
+        }
         case 'ask-to-reconnect':
           listeners.askToReconnect(message.description);
           break;
@@ -159,6 +179,11 @@ async function startWorker(
       }
     },
   };
+}
+
+function sent({ opened, framesDropped, socket }: OpenConnection): SentConnection {
+  const { bytesRead, bytesWritten, writableLength } = socket;
+  return { opened, framesDropped, socket: { bytesRead, bytesWritten, writableLength } };
 }
 
 async function run(): Promise<void> {
