@@ -81,6 +81,8 @@ export interface Node {
 const CLAIM_WAIT_MS = 500;
 /** Nodes that pull from this one at the same time, times streams. */
 const MAX_RELAYS = 16_384;
+/** A publisher that sent nothing for so many stall times gives way to a new one of the same stream. */
+const STALE_PUBLISHER_STALLS = 3;
 /** The holder of a claim has so long to say that it has the publisher. */
 const PROBE_TIMEOUT_MS = 400;
 
@@ -217,7 +219,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       openUpstream: (hub, hops, events) => pulls.open(hub, hops, events),
       connections,
       idleTimeoutMs,
-      staleAfterMs: config.relay.stallTimeoutMs,
+      staleAfterMs: STALE_PUBLISHER_STALLS * config.relay.stallTimeoutMs,
     });
     const live = streams;
     closing.push(() => live.close('shutdown'));

@@ -87,7 +87,7 @@ export class Hub implements Flushable {
   #awaitsKey = false;
   #epochStart: number | undefined;
   #last: HubMessage | undefined;
-  #sweptMessages = 0;
+  #shownMessages = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -233,10 +233,8 @@ export class Hub implements Flushable {
     if (this.log.end - this.log.start > TRIM_ABOVE) this.#trim();
   }
 
-  /** Puts out viewers that take nothing, and shows relays a sign of life; called about once a second. */
+  /** Puts out viewers that take nothing; called about once a second. */
   sweep(nowMs: number): void {
-    const isQuiet = this.messageCount === this.#sweptMessages;
-    this.#sweptMessages = this.messageCount;
     for (const lane of this.#lanes.values()) {
       for (const viewer of lane.viewers()) {
         if (viewer.stuckForMs(this.viewerQueueBytes / 2, nowMs) < this.#options.viewerQueueMs) continue;
@@ -244,6 +242,12 @@ export class Hub implements Flushable {
         viewer.transport.end('slow-viewer');
       }
     }
+  }
+
+  /** Shows relays a sign of life when nothing came since the last call; called well within what counts as a stall. */
+  showLife(): void {
+    const isQuiet = this.messageCount === this.#shownMessages;
+    this.#shownMessages = this.messageCount;
     if (!isQuiet) return;
     const sign = relaySign(this.state === 'live' ? 'quiet' : 'waiting', this.#options.chunkSizeBytes);
     for (const viewer of this.viewers()) if (viewer.transport.encoding === 'relay') viewer.socket.write(sign);

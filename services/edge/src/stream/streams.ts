@@ -44,6 +44,8 @@ export interface StreamsOptions {
 export type PublishingClient = Pick<ClientInfo, 'userAgent'> & { socket: CountedSocket };
 
 const SWEEP_MS = 1_000;
+/** A quiet stream shows relays so often that its node lives; a third of the time after which it counts as stalled. */
+const SHOW_LIFE_MS = 300;
 
 /** One per node. */
 export class Streams {
@@ -51,12 +53,16 @@ export class Streams {
   readonly #streams = new Map<string, LiveStream>();
   readonly #asking = new Set<string>();
   readonly #timer: NodeJS.Timeout;
+  readonly #lifeTimer: NodeJS.Timeout;
   /** Messages not sent to slow viewers of streams that are gone. */
   #framesDropped = 0;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.#sweep(Date.now()), SWEEP_MS).unref();
+    this.#lifeTimer = setInterval(() => {
+      for (const { hub } of this.#streams.values()) hub.showLife();
+    }, SHOW_LIFE_MS).unref();
   }
 
   /** Messages not sent to slow viewers, total. */
@@ -166,6 +172,7 @@ export class Streams {
   /** Ends every stream and tells the viewers. */
   close(reason: CloseReason): void {
     clearInterval(this.#timer);
+    clearInterval(this.#lifeTimer);
     for (const stream of this.list()) stream.end(reason);
   }
 
