@@ -26,11 +26,12 @@ export const NO_NATS = 'nats://127.0.0.1:1';
 
 /**
  * Starts a node with `overrides` over the defaults of tests: ports 0, loopback, one relay key, no NATS unless given in
- * `nats.servers`. `WEIR_TEST_LOG` sets its log level. `reread` gives the overrides a reload is to find.
+ * `nats.servers`. `WEIR_TEST_LOG` sets its log level. `reread` gives the overrides a reload is to find;
+ * `measures` turns its telemetry on.
  */
 export async function startTestNode(
   overrides: PartialConfig = {},
-  { reread }: { reread?: () => PartialConfig } = {},
+  { reread, measures = false }: { reread?: () => PartialConfig; measures?: boolean } = {},
 ): Promise<TestNode> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-node-'));
   const host = '127.0.0.1';
@@ -51,7 +52,7 @@ export async function startTestNode(
   const node = await startNode({
     config,
     logger: createLogger(config.node.name, level),
-    measures: false,
+    measures,
     readConfig: reread && (() => configWith(reread())),
   });
   return {

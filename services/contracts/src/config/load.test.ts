@@ -68,6 +68,13 @@ describe('configuration', () => {
     }, TypeError);
   });
 
+  it('leaves the caller its own values, so that they can be loaded again', () => {
+    const values = { nats: { servers: ['nats://a:1'] } };
+    loadConfig({ values });
+    values.nats.servers[0] = 'nats://b:2';
+    assert.deepEqual(loadConfig({ values }).nats.servers, ['nats://b:2']);
+  });
+
   it('gives each leaf a description and one flag of its own', () => {
     const leaves = configLeaves();
     assert.equal(new Set(leaves.map((leaf) => leaf.flag)).size, leaves.length);

@@ -79,7 +79,7 @@ function toLeaf(schema: LooseSchema, path: string[]): ConfigLeaf {
 export function loadConfig(sources: ConfigSources = {}): Readonly<Config> {
   const merged: Record<string, unknown> = {};
   if (sources.file !== undefined) merge(merged, readFile(sources.file), sources.file);
-  if (sources.values !== undefined) merge(merged, sources.values, 'the command');
+  if (sources.values !== undefined) merge(merged, structuredClone(sources.values), 'the command');
   const leaves = configLeaves();
   applyEnv(merged, sources.env ?? {}, leaves);
   applyFlags(merged, sources.flags ?? {}, leaves);
