@@ -116,7 +116,7 @@ export const ConfigSchema = section({
     }),
     origins: list([], 'Configured origins as name=host:relayPort, used when NATS is away'),
     connectTimeoutMs: count(2_000, 'Time an upstream has to answer', 50),
-    stallTimeoutMs: count(3_000, 'An upstream that sends nothing for so long is left for the next one', 100),
+    stallTimeoutMs: count(1_000, 'An upstream that sends nothing for so long is left for the next one', 100),
     lingerMs: count(5_000, 'A pull ends this long after its last viewer'),
     wantedOrigins: count(
       0,
