@@ -29,6 +29,10 @@ export const RESOURCE = {
   addressRtmp: 'weir.node.address.rtmp',
   addressRelay: 'weir.node.address.relay',
   addressHttp: 'weir.node.address.http',
+  /** Set by ingest's OTLP receiver only: name of the token the resource came with. Such a resource is no node of Weir. */
+  otlpSender: 'weir.otlp.sender',
+  /** Set by the same: the `host.id` the sender gave. */
+  otlpHostId: 'weir.otlp.host.id',
 } as const;
 
 /** `service.name` of every Weir node. */

@@ -64,6 +64,17 @@ export class IngestMetrics {
     '{payload}',
     'Payloads of browsers, by status of the answer; duplicates were accepted before',
   );
+  readonly #otlpRequests = this.#counter('otlp.requests', '{request}', 'Requests by OTLP, by signal and status');
+  readonly #otlpRejected = this.#counter(
+    'otlp.rejected',
+    '{point}',
+    'Points and records that OTLP senders were told are not taken',
+  );
+  readonly #refused = this.#counter(
+    'series.refused',
+    '{point}',
+    'Points of series beyond ingest.seriesPerNode, by node',
+  );
   readonly #seconds = this.#meter.createHistogram('weir.ingest.insert.duration', {
     unit: 's',
     description: 'Time of successful inserts, all views included, by table',
@@ -119,6 +130,17 @@ export class IngestMetrics {
   /** A browser's payload was answered. */
   faroAnswered(status: number, isDuplicate: boolean): void {
     this.#faroPayloads.add(1, { status, duplicate: isDuplicate });
+  }
+
+  /** A sender by OTLP was answered. */
+  otlpAnswered(signal: string, status: number, rejected: number): void {
+    this.#otlpRequests.add(1, { signal, status });
+    if (rejected > 0) this.#otlpRejected.add(rejected, { signal });
+  }
+
+  /** Points of a node's further series were left out. */
+  refusedSeries(node: string, points: number): void {
+    this.#refused.add(points, { node });
   }
 
   expired(messages: number): void {

@@ -11,13 +11,15 @@ import fastify from 'fastify';
 import { FaroPublisher } from './faro/publisher.ts';
 import { registerFaro } from './faro/receiver.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
+import { OtlpPublisher } from './otlp/publisher.ts';
+import { registerOtlp } from './otlp/receiver.ts';
 import { healthRoutes } from './routes/health.ts';
 import { createClickHouseWriter } from './write/clickhouse-writer.ts';
 import { copyName, startWriters, type Writers } from './write/writers.ts';
 
 /** What {@link startIngest} needs. */
 export interface IngestOptions {
-  config: Pick<Config, 'cluster' | 'site' | 'ingest' | 'faro' | 'nats' | 'telemetry' | 'clickhouse'>;
+  config: Pick<Config, 'cluster' | 'site' | 'ingest' | 'faro' | 'otlp' | 'nats' | 'telemetry' | 'clickhouse'>;
   logger: Logger;
 }
 
@@ -63,6 +65,11 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
       config: config.faro,
       publisher: new FaroPublisher({ nats, copy: name, partitions: config.telemetry.partitions, logger }),
       onAnswer: (status, isDuplicate) => metrics.faroAnswered(status, isDuplicate),
+    });
+    await registerOtlp(app, {
+      config: config.otlp,
+      publisher: new OtlpPublisher({ nats, partitions: config.telemetry.partitions, logger }),
+      onAnswer: (signal, status, rejected) => metrics.otlpAnswered(signal, status, rejected),
     });
   }
 

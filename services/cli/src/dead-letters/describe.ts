@@ -1,5 +1,5 @@
 /** What is in a payload, as far as it can be read, for a person who wants to know why it was put aside. */
-import { attributeText, readAttributes } from '@weir/contracts/otlp/attributes';
+import { type AttributeValue, attributeText, readAttributes } from '@weir/contracts/otlp/attributes';
 import { walkLogs } from '@weir/contracts/otlp/logs';
 import { walkMetrics } from '@weir/contracts/otlp/metrics';
 import { OtlpError, WireReader } from '@weir/contracts/otlp/wire';
@@ -29,9 +29,9 @@ export function describePayload(letter: WholeLetter): string[] {
     return true;
   };
   try {
-    if (letter.signal === 'logs') {
-      const record = (log: { eventName: string; severityText: string; body: unknown }) =>
-        say(`  record ${log.eventName} ${log.severityText} ${JSON.stringify(String(log.body ?? '')).slice(0, 200)}`);
+    if (letter.signal.endsWith('logs')) {
+      const record = (log: { eventName: string; severityText: string; body: AttributeValue }) =>
+        say(`  record ${log.eventName} ${log.severityText} ${JSON.stringify(attributeText(log.body)).slice(0, 200)}`);
       walkLogs(letter.payload, { resource, record });
     } else {
       walkMetrics(letter.payload, {

@@ -132,6 +132,10 @@ export const ConfigSchema = section({
     gopCacheBytes: count(8_388_608, 'GOP cache of one stream at most; 0 = off'),
     gopCacheMs: count(10_000, 'GOP cache of one stream at most, in media time', 0),
     notFoundWaitMs: count(3_000, 'How long a viewer waits for an unknown stream before StreamNotFound'),
+    newestWins: list(
+      [],
+      'Apps in which a new publisher of a stream replaces the present one, * = all; else it is refused',
+    ),
     publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
     viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
     viewerQueueMs: count(10_000, 'A viewer that takes nothing for so long with a full queue is put out', 100),
@@ -196,6 +200,18 @@ export const ConfigSchema = section({
     batchMaxMessages: count(2_000, 'Messages of one batch at most', 1, 100_000),
     batchMaxBytes: count(16_777_216, 'Payload bytes of one batch at most', 1_024),
     batchMaxDelayMs: count(500, 'A batch is written at the latest so long after its first message', 0),
+    seriesPerNode: count(
+      20_000,
+      'Distinct series of one node an hour and copy of ingest; further ones are left out and counted. 0 = no limit',
+    ),
+  }),
+  otlp: section({
+    tokens: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description: 'Bearer tokens of OTLP senders, as name=token; empty = only this machine may send, without one',
+    }),
+    maxBodyBytes: count(16_777_216, 'Largest OTLP request, unpacked', 1_024, 67_108_864),
+    ratePerToken: count(1_000, 'OTLP requests a second per token and copy of ingest; 0 = no limit'),
   }),
   faro: section({
     keys: Type.Array(Type.String({ format: SECRET }), {

@@ -3,7 +3,7 @@
  * the heads and points handed over are the walker's own and are overwritten by the next ones.
  * Field numbers: opentelemetry-proto 1.x, metrics.proto. Before it: bytes of one message; after it: rows for ClickHouse.
  */
-import { WIRE, WireReader } from './wire.ts';
+import { OtlpError, WIRE, WireReader } from './wire.ts';
 
 export type MetricKind = 'gauge' | 'sum' | 'histogram' | 'exponential-histogram' | 'summary' | 'none';
 
@@ -32,6 +32,9 @@ export interface PointBase {
   /** Time in nanoseconds as two unsigned halves, see `nanosToMillis`. */
   timeLow: number;
   timeHigh: number;
+  /** Since when the sender counts, likewise; 0 when it does not say. Meant for sums and histograms. */
+  startLow: number;
+  startHigh: number;
   /** The sender says that it has no value (flag 1), or sent none. */
   isEmpty: boolean;
 }
@@ -51,6 +54,25 @@ export interface HistogramPoint extends PointBase {
   counts: number[];
 }
 
+/** Buckets of one sign of an exponential histogram: bucket `i` of `counts` has the index `offset + i`. */
+export interface ExponentialBuckets {
+  offset: number;
+  counts: number[];
+}
+
+/** A point of an exponential histogram: its bucket `i` reaches from base^i to base^(i+1), base = 2^(2^-scale). */
+export interface ExponentialPoint extends PointBase {
+  count: number;
+  sum: number;
+  min: number;
+  max: number;
+  scale: number;
+  zeroCount: number;
+  zeroThreshold: number;
+  positive: ExponentialBuckets;
+  negative: ExponentialBuckets;
+}
+
 /** Told in the order of the bytes; what it is handed is valid only during the call. */
 export interface MetricsVisitor {
   /** A resource, as the raw bytes of its message; false passes over all its metrics. */
@@ -59,11 +81,15 @@ export interface MetricsVisitor {
   metric(head: MetricHead): boolean;
   number(point: NumberPoint): void;
   histogram(point: HistogramPoint): void;
+  /** Without it such points are passed over. */
+  exponential?(point: ExponentialPoint): void;
 }
 
-/** Field number of attributes in every kind of point but one. */
 const NUMBER_ATTRIBUTES = 7;
 const HISTOGRAM_ATTRIBUTES = 9;
+const EXPONENTIAL_ATTRIBUTES = 1;
+/** Buckets of one point at most; more is a broken or hostile sender. */
+const MAX_BUCKETS = 10_000;
 const NO_RECORDED_VALUE = 1;
 const KINDS: Record<number, MetricKind> = {
   5: 'gauge',
@@ -76,7 +102,8 @@ const NOTHING = Buffer.alloc(0);
 
 /** Field number of the attributes of a point of `kind`. */
 export function attributesField(kind: MetricKind): number {
-  return kind === 'histogram' ? HISTOGRAM_ATTRIBUTES : NUMBER_ATTRIBUTES;
+  if (kind === 'histogram') return HISTOGRAM_ATTRIBUTES;
+  return kind === 'exponential-histogram' ? EXPONENTIAL_ATTRIBUTES : NUMBER_ATTRIBUTES;
 }
 
 /**
@@ -97,7 +124,8 @@ class MetricsWalker {
   constructor(bytes: Uint8Array, visitor: MetricsVisitor) {
     this.#reader = new WireReader(bytes);
     this.#visitor = visitor;
-    const base = { source: this.#reader.bytes, start: 0, end: 0, timeLow: 0, timeHigh: 0, isEmpty: false };
+    const times = { timeLow: 0, timeHigh: 0, startLow: 0, startHigh: 0 };
+    const base = { source: this.#reader.bytes, start: 0, end: 0, ...times, isEmpty: false };
     this.#number = { ...base, value: 0 };
     this.#histogram = { ...base, count: 0, sum: 0, min: 0, max: 0, bounds: [], counts: [] };
   }
@@ -192,6 +220,7 @@ class MetricsWalker {
       if (field !== 1) reader.skip(end);
       else if (kind === 'gauge' || kind === 'sum') this.#numberPoint(this.#enter(end));
       else if (kind === 'histogram') this.#histogramPoint(this.#enter(end));
+      else if (kind === 'exponential-histogram' && this.#visitor.exponential) this.#exponentialPoint(this.#enter(end));
       else reader.skip(end);
     }
   }
@@ -210,6 +239,10 @@ class MetricsWalker {
         reader.fixed64(end);
         point.timeLow = reader.low;
         point.timeHigh = reader.high;
+      } else if (field === 2 && reader.wireType === WIRE.fixed64) {
+        reader.fixed64(end);
+        point.startLow = reader.low;
+        point.startHigh = reader.high;
       } else if (field === 4 && reader.wireType === WIRE.fixed64) {
         point.value = reader.double(end);
         point.isEmpty = false;
@@ -247,6 +280,11 @@ class MetricsWalker {
     const reader = this.#reader;
     if (reader.wireType === WIRE.fixed64) {
       switch (field) {
+        case 2:
+          reader.fixed64(end);
+          point.startLow = reader.low;
+          point.startHigh = reader.high;
+          return;
         case 3:
           reader.fixed64(end);
           point.timeLow = reader.low;
@@ -281,6 +319,67 @@ class MetricsWalker {
     } else if (field === 10 && reader.wireType === WIRE.varint) {
       if (reader.varint(end) % 2 === NO_RECORDED_VALUE) point.isEmpty = true;
     } else reader.skip(end);
+  }
+
+  #exponentialPoint(end: number): void {
+    const reader = this.#reader;
+    const point: ExponentialPoint = {
+      ...{ source: reader.bytes, start: 0, end: 0, timeLow: 0, timeHigh: 0, startLow: 0, startHigh: 0, isEmpty: false },
+      ...{ count: 0, sum: 0, min: Number.NaN, max: Number.NaN, scale: 0, zeroCount: 0, zeroThreshold: 0 },
+      positive: { offset: 0, counts: [] },
+      negative: { offset: 0, counts: [] },
+    };
+    while (reader.pos < end) {
+      const tagStart = reader.pos;
+      const field = reader.field(end);
+      if (field === EXPONENTIAL_ATTRIBUTES) this.#attribute(point, tagStart, end);
+      else this.#exponentialField(point, field, end);
+    }
+    this.#visitor.exponential?.(point);
+  }
+
+  #exponentialField(point: ExponentialPoint, field: number, end: number): void {
+    const reader = this.#reader;
+    if (reader.wireType === WIRE.varint && field === 6) point.scale = zigzag(reader.varint(end));
+    else if (reader.wireType === WIRE.varint && field === 10) {
+      if (reader.varint(end) % 2 === NO_RECORDED_VALUE) point.isEmpty = true;
+    } else if (reader.wireType === WIRE.bytes && field === 8) point.positive = this.#buckets(this.#enter(end));
+    else if (reader.wireType === WIRE.bytes && field === 9) point.negative = this.#buckets(this.#enter(end));
+    else if (reader.wireType !== WIRE.fixed64) reader.skip(end);
+    else if (field === 2) {
+      reader.fixed64(end);
+      point.startLow = reader.low;
+      point.startHigh = reader.high;
+    } else if (field === 3) {
+      reader.fixed64(end);
+      point.timeLow = reader.low;
+      point.timeHigh = reader.high;
+    } else if (field === 4) point.count = reader.uint64(end);
+    else if (field === 5) point.sum = reader.double(end);
+    else if (field === 7) point.zeroCount = reader.uint64(end);
+    else if (field === 12) point.min = reader.double(end);
+    else if (field === 13) point.max = reader.double(end);
+    else if (field === 14) point.zeroThreshold = reader.double(end);
+    else reader.skip(end);
+  }
+
+  /** @throws OtlpError when there are more than {@link MAX_BUCKETS}. */
+  #buckets(end: number): ExponentialBuckets {
+    const reader = this.#reader;
+    const buckets: ExponentialBuckets = { offset: 0, counts: [] };
+    const add = (count: number) => {
+      if (buckets.counts.length >= MAX_BUCKETS)
+        throw new OtlpError(`The OTLP payload has an exponential histogram of more than ${MAX_BUCKETS} buckets.`);
+      buckets.counts.push(count);
+    };
+    for (let field = reader.field(end); field !== 0; field = reader.field(end)) {
+      if (field === 1 && reader.wireType === WIRE.varint) buckets.offset = zigzag(reader.varint(end));
+      else if (field === 2 && reader.wireType === WIRE.varint) add(reader.varint(end));
+      else if (field === 2 && reader.wireType === WIRE.bytes) {
+        for (const packedEnd = reader.bytesEnd(end); reader.pos < packedEnd; ) add(reader.varint(packedEnd));
+      } else reader.skip(end);
+    }
+    return buckets;
   }
 
   /** Adds one KeyValue, whose tag began at `tagStart`, to the raw attributes of `point`. */
@@ -318,4 +417,11 @@ function reset(point: PointBase, source: Uint8Array): void {
   point.end = 0;
   point.timeLow = 0;
   point.timeHigh = 0;
+  point.startLow = 0;
+  point.startHigh = 0;
+}
+
+/** A sint32 out of its varint. */
+function zigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }

@@ -259,7 +259,8 @@ class PullReader implements PartitionReader {
   }
 }
 
-function toMessage(raw: JsMsg): ReadMessage {
+/** A message of the telemetry stream as ingest sees it. */
+export function toMessage(raw: JsMsg): ReadMessage {
   const parsed = parseTelemetrySubject(raw.subject);
   const id = raw.headers?.get(HEADER.outbox) ?? '';
   const sequence = Number(raw.headers?.get(HEADER.sequence));

@@ -4,12 +4,15 @@
  * from the same messages is the same batch. Before it: consume/; after it: write/.
  */
 import { errorMessage } from '@weir/contracts/errors';
+import type { Signal } from '@weir/contracts/nats/names';
 import { walkLogs } from '@weir/contracts/otlp/logs';
 import { walkMetrics } from '@weir/contracts/otlp/metrics';
 import { OtlpError } from '@weir/contracts/otlp/wire';
 import { TABLE, type TableName } from '@weir/contracts/tables';
 import { FaroDecoder } from '../faro/decoder.ts';
 import { FaroPayloadError } from '../faro/payload.ts';
+import { OTLP_NODE_PREFIX } from '../otlp/sender.ts';
+import { CumulativeState } from './cumulative.ts';
 import { DecodeCounts } from './decode-counts.ts';
 import { LogsDecoder } from './logs-decoder.ts';
 import { MetricsDecoder } from './metrics-decoder.ts';
@@ -58,6 +61,8 @@ const MAX_SAMPLES = 500_000;
 const MAX_JSON_ROWS = 200_000;
 const MAX_JSON_CHARACTERS = 33_554_432;
 
+const SIGNALS: ReadonlySet<string> = new Set<Signal>(['metrics', 'logs', 'faro', 'otlp-metrics', 'otlp-logs']);
+
 class NodeMismatch extends Error {}
 
 /** Collects the rows of one batch; used again after {@link Batch.clear}. */
@@ -71,13 +76,16 @@ export class Batch {
   readonly #faro: FaroDecoder;
   readonly #reports = new Map<string, { json: string; timeMs: number }>();
   readonly #resources = new Set<ResourceEntry>();
+  readonly #sums: CumulativeState;
   #node = '';
 
-  constructor(cache: ResourceCache) {
+  /** @param sums what is known of cumulative series; needed when messages of others than our nodes are decoded. */
+  constructor(cache: ResourceCache, sums = new CumulativeState()) {
     this.#cache = cache;
+    this.#sums = sums;
     const target = { samples: this.#samples, rows: this.#rows, counts: this.counts };
     const onResource = (bytes: Buffer) => this.#resource(bytes);
-    this.#metrics = new MetricsDecoder(target, onResource);
+    this.#metrics = new MetricsDecoder(target, cache, onResource);
     this.#logs = new LogsDecoder(target, onResource);
     this.#faro = new FaroDecoder({ ...target, cluster: cache.defaults.cluster });
   }
@@ -101,7 +109,7 @@ export class Batch {
       const reason = `The message has ${message.payload.length} bytes; at most ${MAX_MESSAGE_BYTES} are taken.`;
       return { code: 'TOO_LARGE', reason };
     }
-    if (message.signal !== 'metrics' && message.signal !== 'logs' && message.signal !== 'faro') {
+    if (!SIGNALS.has(message.signal)) {
       return { code: 'SIGNAL', reason: `Messages of the signal "${message.signal}" are not stored yet.` };
     }
     const samples = this.#samples.rows;
@@ -110,8 +118,9 @@ export class Batch {
     this.#node = message.node;
     this.#resources.clear();
     try {
-      if (message.signal === 'metrics') {
-        this.#metrics.start(window);
+      this.#checkName(message);
+      if (message.signal === 'metrics' || message.signal === 'otlp-metrics') {
+        this.#metrics.start(window, message.signal === 'metrics' ? undefined : this.#sums);
         walkMetrics(message.payload, this.#metrics);
       } else if (message.signal === 'faro') {
         this.#faro.decode(message);
@@ -140,7 +149,7 @@ export class Batch {
     const payloads: TablePayload[] = [];
     for (const table of JSON_TABLES) {
       const lines =
-        table === TABLE.machineReports || table === TABLE.nodeReports
+        table === TABLE.machineReports || table === TABLE.nodeReports || table === TABLE.otlpSenders
           ? this.#reportLines(table)
           : this.#rows.lines(table);
       if (lines.length === 0) continue;
@@ -171,6 +180,15 @@ export class Batch {
     this.counts.clear();
   }
 
+  /** Names of OTLP senders are theirs alone, so that none of them can speak for a node and no node for them. */
+  #checkName({ node, signal }: TelemetryMessage): void {
+    if (signal === 'faro' || node.startsWith(OTLP_NODE_PREFIX) === signal.startsWith('otlp-')) return;
+    throw new NodeMismatch(
+      `Names that begin with "${OTLP_NODE_PREFIX}" are those of senders by OTLP over HTTP, and no others; ` +
+        `the message came as "${signal}" of "${node}".`,
+    );
+  }
+
   #resource(bytes: Buffer): ResourceEntry {
     const entry = this.#cache.get(bytes);
     const { node } = entry.facts.identity;
@@ -184,7 +202,7 @@ export class Batch {
 
   /** One report per machine and node and batch: the newest, of equally new ones the last. */
   #report(resource: ResourceEntry, timeMs: number): void {
-    const { identity, machineReport, nodeReport } = resource.facts;
+    const { identity, machineReport, nodeReport, senderReport } = resource.facts;
     const put = (key: string, json: string | undefined) => {
       if (json === undefined) return;
       const known = this.#reports.get(key);
@@ -192,6 +210,7 @@ export class Batch {
     };
     put(`${TABLE.machineReports}\n${identity.cluster}\n${identity.machineId}`, machineReport);
     put(`${TABLE.nodeReports}\n${identity.cluster}\n${identity.node}`, nodeReport);
+    put(`${TABLE.otlpSenders}\n${identity.cluster}\n${identity.node}`, senderReport);
   }
 
   #reportLines(table: TableName): string[] {

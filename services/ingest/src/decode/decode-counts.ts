@@ -3,7 +3,8 @@
 /**
  * Why a point or record was left out: outside of the time window; NaN or infinite; without a value; name or attributes
  * beyond their bounds; a temporality that can't be added up yet; a kind of metric that isn't stored yet; more items in a
- * browser's payload than are taken, or such that are none.
+ * browser's payload than are taken, or such that are none; the first point of a cumulative series, which only says where
+ * it begins, and one not newer than the last; a series beyond those a node may have.
  */
 export type SkipReason =
   | 'time'
@@ -13,7 +14,10 @@ export type SkipReason =
   | 'attributes'
   | 'temporality'
   | 'unsupported'
-  | 'items';
+  | 'items'
+  | 'first'
+  | 'old'
+  | 'cardinality';
 
 /** Counters of one batch. */
 export class DecodeCounts {

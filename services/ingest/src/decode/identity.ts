@@ -24,6 +24,8 @@ export interface ResourceFacts {
   readonly machineReport: string | undefined;
   /** The same for `node_reports`. */
   readonly nodeReport: string | undefined;
+  /** The same for `otlp_senders`. */
+  readonly senderReport: string | undefined;
 }
 
 /**
@@ -41,10 +43,13 @@ export function readResource(bytes: Uint8Array, defaults: IdentityDefaults): Res
     node: text(RESOURCE.node),
   };
   const all = textAttributes(attributes);
+  const isSender = attributes.has(RESOURCE.otlpSender);
   return {
     identity,
+    senderReport: isSender ? senderReport(identity, all) : undefined,
     machineReport: identity.machineId === '' ? undefined : machineReport(identity, attributes, all),
-    nodeReport: identity.node === '' ? undefined : nodeReport(identity, attributes, all),
+    // senders by OTLP are in the table otlp_senders
+    nodeReport: identity.node === '' || isSender ? undefined : nodeReport(identity, attributes, all),
   };
 }
 
@@ -81,6 +86,16 @@ function nodeReport(identity: Identity, attributes: Attributes, all: Record<stri
     role: attributeText(attributes.get(RESOURCE.role)),
     version: attributeText(attributes.get(RESOURCE.serviceVersion)),
     pid: clampedInteger(attributes.get(RESOURCE.processId), UINT32_MAX),
+    attributes: all,
+  });
+}
+
+function senderReport(identity: Identity, all: Record<string, string>): string {
+  return jsonFields({
+    cluster: identity.cluster,
+    node: identity.node,
+    sender: all[RESOURCE.otlpSender],
+    service: all[RESOURCE.serviceName] ?? '',
     attributes: all,
   });
 }

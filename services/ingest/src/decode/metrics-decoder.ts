@@ -1,11 +1,13 @@
 /**
- * Turns OTLP metrics into rows: gauges and delta sums into `metric_samples`, delta histograms into `histogram_samples`,
+ * Turns OTLP metrics into rows: gauges and sums into `metric_samples`, histograms of both kinds into `histogram_samples`
+ * (cumulative ones of others than our nodes become deltas first),
  * and a row of `metric_series` for each series this copy has not described for an hour. What it can't use it skips and
  * counts by reason. All of it depends on the message alone, never on the clock.
  */
 import { readAttributes } from '@weir/contracts/otlp/attributes';
 import {
   attributesField,
+  type ExponentialPoint,
   type HistogramPoint,
   type MetricHead,
   type MetricsVisitor,
@@ -15,9 +17,17 @@ import {
 } from '@weir/contracts/otlp/metrics';
 import { nanosToMillis, WireReader } from '@weir/contracts/otlp/wire';
 import { TABLE } from '@weir/contracts/tables';
+import type { CumulativeState } from './cumulative.ts';
 import type { DecodeCounts, SkipReason } from './decode-counts.ts';
+import { explicitBuckets } from './exponential.ts';
 import { textAttributes } from './identity.ts';
-import { type MetricEntry, metricOf, type ResourceEntry, type SeriesKind } from './resource-cache.ts';
+import {
+  type MetricEntry,
+  metricOf,
+  type ResourceCache,
+  type ResourceEntry,
+  type SeriesKind,
+} from './resource-cache.ts';
 import { type JsonRows, jsonFloat, jsonTime } from './rows.ts';
 import type { SampleColumns } from './sample-columns.ts';
 import { seriesId, seriesIdText } from './series-id.ts';
@@ -29,6 +39,10 @@ const MAX_NAME_LENGTH = 255;
 const MAX_SERIES_ATTRIBUTES = 64;
 const MAX_ATTRIBUTE_LENGTH = 1_024;
 
+/** Why a point has no series. */
+const REFUSED = { [-1]: 'attributes', [-2]: 'cardinality' } as const;
+type Refused = keyof typeof REFUSED;
+
 /** Where the rows go. */
 export interface MetricsTarget {
   readonly samples: SampleColumns;
@@ -39,7 +53,10 @@ export interface MetricsTarget {
 /** Decodes one message after the other; {@link MetricsDecoder.start} says whose it is. */
 export class MetricsDecoder implements MetricsVisitor {
   readonly #target: MetricsTarget;
+  readonly #cache: ResourceCache;
   readonly #onResource: (bytes: Buffer) => ResourceEntry;
+  #sums: CumulativeState | undefined;
+  #isCumulative = false;
   #window: TimeWindow | undefined;
   #resource: ResourceEntry | undefined;
   #metric: MetricEntry | undefined;
@@ -49,14 +66,17 @@ export class MetricsDecoder implements MetricsVisitor {
   #timeMs = 0;
 
   /** @param onResource gives the entry of a resource, or throws what makes the whole message unusable. */
-  constructor(target: MetricsTarget, onResource: (bytes: Buffer) => ResourceEntry) {
+  constructor(target: MetricsTarget, cache: ResourceCache, onResource: (bytes: Buffer) => ResourceEntry) {
     this.#target = target;
+    this.#cache = cache;
     this.#onResource = onResource;
   }
 
-  /** Begins a message. */
-  start(window: TimeWindow): void {
+  /** Begins a message. @param sums makes deltas of cumulative points; without it they are skipped. */
+  start(window: TimeWindow, sums?: CumulativeState): void {
     this.#window = window;
+    this.#sums = sums;
+    sums?.begin(window.storedAtMs);
     this.#timeLow = -1;
   }
 
@@ -84,15 +104,26 @@ export class MetricsDecoder implements MetricsVisitor {
     if (skipped !== undefined) this.#target.counts.skip(skipped, 1);
   }
 
+  exponential(point: ExponentialPoint): void {
+    const skipped = this.#addExponential(point);
+    if (skipped !== undefined) this.#target.counts.skip(skipped, 1);
+  }
+
   #addNumber(point: NumberPoint): SkipReason | undefined {
     if (point.isEmpty) return 'empty';
     if (!Number.isFinite(point.value)) return 'not-finite';
     const timeMs = this.#time(point);
     if (timeMs < 0) return 'time';
     const index = this.#series(point);
-    if (index < 0) return 'attributes';
+    if (index < 0) return REFUSED[index as Refused];
     const { series } = this.#resource as ResourceEntry;
-    this.#target.samples.add(timeMs, series.low(index), series.high(index), point.value);
+    let { value } = point;
+    if (this.#isCumulative) {
+      const delta = (this.#sums as CumulativeState).number(this.#idText(index), point);
+      if (typeof delta === 'string') return delta;
+      value = delta;
+    }
+    this.#target.samples.add(timeMs, series.low(index), series.high(index), value);
     return undefined;
   }
 
@@ -102,17 +133,48 @@ export class MetricsDecoder implements MetricsVisitor {
     const timeMs = this.#time(point);
     if (timeMs < 0) return 'time';
     const index = this.#series(point);
-    if (index < 0) return 'attributes';
+    if (index < 0) return REFUSED[index as Refused];
+    const id = this.#idText(index);
+    const delta = this.#isCumulative ? (this.#sums as CumulativeState).histogram(id, point) : point;
+    if (typeof delta === 'string') return delta;
+    this.#histogramRow(id, timeMs, delta);
+    return undefined;
+  }
+
+  #addExponential(point: ExponentialPoint): SkipReason | undefined {
+    if (point.isEmpty) return 'empty';
+    const { scale, sum, zeroThreshold } = point;
+    // scales beyond these are not in use (-10 to 20): their bounds are all the same number, or none
+    if (!Number.isFinite(sum) || !(zeroThreshold >= 0 && zeroThreshold < 1e300) || Math.abs(scale) > 32)
+      return 'not-finite';
+    const timeMs = this.#time(point);
+    if (timeMs < 0) return 'time';
+    const index = this.#series(point);
+    if (index < 0) return REFUSED[index as Refused];
+    const id = this.#idText(index);
+    const delta = this.#isCumulative ? (this.#sums as CumulativeState).exponential(id, point) : point;
+    if (typeof delta === 'string') return delta;
+    this.#histogramRow(id, timeMs, { ...delta, ...explicitBuckets(delta) });
+    return undefined;
+  }
+
+  #idText(index: number): string {
     const { series } = this.#resource as ResourceEntry;
+    return seriesIdText({ low: series.low(index), high: series.high(index) });
+  }
+
+  #histogramRow(
+    id: string,
+    timeMs: number,
+    point: Pick<HistogramPoint, 'count' | 'sum' | 'min' | 'max' | 'bounds' | 'counts'>,
+  ): void {
     const owner = ownerFields((this.#metric as MetricEntry).owner);
-    const id = seriesIdText({ low: series.low(index), high: series.high(index) });
     this.#target.rows.add(
       TABLE.histogramSamples,
       `{"time":${jsonTime(timeMs)},${owner},"series_id":${id},"count":${exact(point.count)},"sum":${point.sum},` +
         `"min":${jsonFloat(point.min)},"max":${jsonFloat(point.max)},` +
         `"bounds":[${point.bounds.join()}],"counts":[${point.counts.map(exact).join()}]}`,
     );
-    return undefined;
   }
 
   #kindOf(head: MetricHead): SeriesKind | undefined {
@@ -121,12 +183,20 @@ export class MetricsDecoder implements MetricsVisitor {
       counts.skip('name', head.points);
       return undefined;
     }
+    this.#isCumulative = false;
     if (head.kind === 'gauge') return 'gauge';
     const isDelta = head.temporality === TEMPORALITY.delta;
-    if (head.kind === 'sum' && head.isMonotonic && isDelta) return 'counter';
-    if (head.kind === 'sum' && !head.isMonotonic && !isDelta) return 'up-down-counter';
-    if (head.kind === 'histogram' && isDelta) return 'histogram';
-    counts.skip(head.kind === 'sum' || head.kind === 'histogram' ? 'temporality' : 'unsupported', head.points);
+    this.#isCumulative = !isDelta && head.temporality === TEMPORALITY.cumulative && this.#sums !== undefined;
+    const isUsable = isDelta || this.#isCumulative;
+    if (head.kind === 'sum' && head.isMonotonic && isUsable) return 'counter';
+    if (head.kind === 'sum' && !head.isMonotonic && !isDelta) {
+      // a level: stored as it is
+      this.#isCumulative = false;
+      return 'up-down-counter';
+    }
+    const isHistogram = head.kind === 'histogram' || head.kind === 'exponential-histogram';
+    if (isHistogram && isUsable) return 'histogram';
+    counts.skip(head.kind === 'sum' || isHistogram ? 'temporality' : 'unsupported', head.points);
     return undefined;
   }
 
@@ -142,13 +212,14 @@ export class MetricsDecoder implements MetricsVisitor {
     return this.#timeMs;
   }
 
-  /** Index of the point's series in the resource, described when due; -1 when its attributes are out of bounds. */
+  /** Index of the point's series in the resource, described when due; else a number of {@link REFUSED}. */
   #series(point: PointBase): number {
     const { series } = this.#resource as ResourceEntry;
     const metric = this.#metric as MetricEntry;
     let index = series.find(metric.number, point.source, point.start, point.end);
     const storedAtMs = (this.#window as TimeWindow).storedAtMs;
     if (index >= 0 && storedAtMs - series.announcedAtMs(index) < DESCRIBE_EVERY_MS) return index;
+    if (!this.#cache.admit((this.#resource as ResourceEntry).facts.identity.node, storedAtMs)) return -2;
     const attributes = this.#attributes(point);
     if (attributes === undefined) return -1;
     if (index < 0) {

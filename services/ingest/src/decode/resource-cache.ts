@@ -17,6 +17,9 @@ const MAX_SERIES = 500_000;
 const MAX_SERIES_PER_RESOURCE = 100_000;
 const MAX_METRICS_PER_RESOURCE = 10_000;
 
+/** How long a described series stays admitted; as long as it is not described again. */
+const ADMISSION_MS = 3_600_000;
+
 /** Kind of a metric as it stands in `metric_series`. */
 export type SeriesKind = 'counter' | 'up-down-counter' | 'gauge' | 'histogram';
 
@@ -42,10 +45,44 @@ export class ResourceCache {
   /** What is taken for what a resource does not say. */
   readonly defaults: IdentityDefaults;
   readonly #entries = new Map<string, ResourceEntry>();
+  readonly #seriesPerNode: number;
+  /** Series described of each node in the present hour of its messages. */
+  readonly #admitted = new Map<string, { sinceMs: number; count: number; refused: number }>();
   #seriesCount = 0;
 
-  constructor(defaults: IdentityDefaults) {
+  /** @param seriesPerNode distinct series of one node an hour at most; 0 = no limit. */
+  constructor(defaults: IdentityDefaults, seriesPerNode = 0) {
     this.defaults = defaults;
+    this.#seriesPerNode = seriesPerNode;
+  }
+
+  /**
+   * Whether one more series of `node` may be described; a described one is not asked for again for an hour. Who goes over
+   * the limit loses its own further series, for an hour; others are not touched.
+   */
+  admit(node: string, storedAtMs: number): boolean {
+    if (this.#seriesPerNode === 0) return true;
+    let state = this.#admitted.get(node);
+    if (!state || storedAtMs - state.sinceMs >= ADMISSION_MS) {
+      state = { sinceMs: storedAtMs, count: 0, refused: 0 };
+      this.#admitted.set(node, state);
+    }
+    if (state.count >= this.#seriesPerNode) {
+      state.refused++;
+      return false;
+    }
+    state.count++;
+    return true;
+  }
+
+  /** Nodes that went over the limit since this was asked last, with how many points were left out. */
+  takeRefused(): { node: string; points: number }[] {
+    const refused: { node: string; points: number }[] = [];
+    for (const [node, state] of this.#admitted) {
+      if (state.refused > 0) refused.push({ node, points: state.refused });
+      state.refused = 0;
+    }
+    return refused;
   }
 
   /** Series remembered at the last look. */
@@ -83,10 +120,13 @@ export class ResourceCache {
       series -= entry.series.size;
     }
     this.#seriesCount = series;
+    if (this.#admitted.size > 2 * MAX_RESOURCES) this.#admitted.clear();
   }
 
   /** Makes all series be described again: rows that said what they are may not have been written. */
   forgetAnnouncements(): void {
+    // all are described again, so all are admitted again
+    this.#admitted.clear();
     for (const entry of this.#entries.values()) entry.series.forgetAnnouncements();
   }
 }

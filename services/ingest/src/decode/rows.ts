@@ -12,6 +12,7 @@ export const JSON_TABLES = [
   TABLE.histogramSamples,
   TABLE.machineReports,
   TABLE.nodeReports,
+  TABLE.otlpSenders,
   TABLE.connectionEvents,
   TABLE.failovers,
   TABLE.logs,
@@ -76,5 +77,6 @@ export function jsonTime(timeMs: number): string {
 /** A number as ClickHouse reads a Float64 from JSON, which knows no NaN. */
 export function jsonFloat(value: number): string {
   if (Number.isFinite(value)) return String(value);
-  return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  // in quotes: a bare nan is taken for a broken null
+  return Number.isNaN(value) ? '"nan"' : value > 0 ? '"inf"' : '"-inf"';
 }

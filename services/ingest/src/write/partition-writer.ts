@@ -8,16 +8,18 @@
  * taken at every start. Before it: consume/; after it: ClickHouse.
  */
 import { setTimeout as sleep, setImmediate as yieldToOthers } from 'node:timers/promises';
-import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { Config } from '@weir/contracts/config/schema';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { BUCKET, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
+import { readHistory } from '../consume/history.ts';
 import { OutboxMarks } from '../consume/outbox-marks.ts';
 import { openPartition, type PartitionReader, type ReadMessage } from '../consume/partition-reader.ts';
 import { Batch, type Fault, type TablePayload, type TelemetryMessage } from '../decode/batch.ts';
+import { CumulativeState, HORIZON_MS } from '../decode/cumulative.ts';
 import type { ResourceCache } from '../decode/resource-cache.ts';
 import type { IngestMetrics } from '../ingest-metrics.ts';
 import type { ClickHouseWriter } from './clickhouse-writer.ts';
@@ -48,6 +50,13 @@ interface Gathered {
   lost: number;
 }
 
+/** A part of a batch: its messages from index `from` up to but not with `to`. */
+interface MessageRange {
+  readonly messages: readonly TelemetryMessage[];
+  readonly from: number;
+  readonly to: number;
+}
+
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 /** A batch under way has so long to end when the partition is to be handed over. */
@@ -60,7 +69,9 @@ const VERDICTS = 2;
 /** Writes one partition while this copy owns it. */
 export class PartitionWriter {
   readonly #options: PartitionWriterOptions;
-  readonly #batch: Batch;
+  /** Of the session at hand; likewise the batch, which fills it. */
+  #sums = new CumulativeState();
+  #batch: Batch;
   #reader: PartitionReader | undefined;
   #problem: string | undefined;
   /** Aborts requests that a copy which is to go has waited for long enough. */
@@ -68,7 +79,7 @@ export class PartitionWriter {
 
   constructor(options: PartitionWriterOptions) {
     this.#options = options;
-    this.#batch = new Batch(options.cache);
+    this.#batch = new Batch(options.cache, this.#sums);
   }
 
   /** Messages that wait for this writer, as far as it knows. */
@@ -111,6 +122,7 @@ export class PartitionWriter {
     const progress = await takeProgress(kv, partition, copy, created);
     const { done, intent, epoch } = progress.record;
     logger.info({ epoch, done, intent }, 'partition writer starts');
+    await this.#recall(client, manager, done, signal);
     // what a former session described may not have been written
     cache.forgetAnnouncements();
     const reader = await openPartition({ client, manager, partition, from: done + 1, maxBytes: limits.batchMaxBytes });
@@ -128,6 +140,21 @@ export class PartitionWriter {
       this.#batch.clear();
       await reader.close();
     }
+  }
+
+  /** Learns what the former owner knew of cumulative series; nothing of it is written again. */
+  async #recall(client: JetStreamClient, manager: JetStreamManager, done: number, signal: AbortSignal): Promise<void> {
+    const { partition, cache } = this.#options;
+    this.#sums = new CumulativeState();
+    this.#batch = new Batch(cache, this.#sums);
+    if (done === 0) return;
+    for await (const message of readHistory({ client, manager, partition, until: done, spanMs: HORIZON_MS })) {
+      if (signal.aborted) return;
+      if (message.node !== '') this.#batch.add(message);
+      if (this.#batch.isFull) this.#batch.clear();
+    }
+    this.#batch.clear();
+    this.#sums.commit();
   }
 
   /** The batch that was planned and perhaps partly written: the same messages, so the same rows and tokens. */
@@ -217,7 +244,11 @@ export class PartitionWriter {
     if (tables.length > 0 && !planned) await progress.plan({ from, to, messages: messages.length });
     for (const payload of tables) {
       const isWritten = await this.#insert(payload, `${tokenBase}-${payload.table}`, signal);
-      if (!isWritten) faults.push(...(await this.#isolate(payload.table, gathered.accepted, streamId, signal)));
+      if (!isWritten) {
+        const all = { messages: gathered.accepted, from: 0, to: gathered.accepted.length };
+        faults.push(...(await this.#isolate(payload.table, all, streamId, signal)));
+        this.#decode(all);
+      }
     }
     for (const { message, fault } of faults) {
       const id = `${streamId}-${message.sequence}-${fault.code}`;
@@ -227,8 +258,14 @@ export class PartitionWriter {
       this.#options.logger.warn(fields, fault.reason);
     }
     await progress.finish(to, marks.toRecord());
+    this.#sums.commit();
     last?.acknowledgeAll();
     metrics.batchWritten(gathered, this.#batch, tables);
+    for (const { node, points } of this.#options.cache.takeRefused()) {
+      metrics.refusedSeries(node, points);
+      const message = 'a node has more series than ingest.seriesPerNode; points of further ones are left out';
+      this.#options.logger.warn({ node, points }, message);
+    }
   }
 
   /**
@@ -267,29 +304,43 @@ export class PartitionWriter {
    */
   async #isolate(
     table: TablePayload['table'],
-    messages: readonly TelemetryMessage[],
+    range: MessageRange,
     streamId: string,
     signal: AbortSignal,
   ): Promise<{ message: TelemetryMessage; fault: Fault }[]> {
-    const [first] = messages;
+    const { messages, from, to } = range;
+    const first = messages[from];
     if (first === undefined) return [];
-    if (messages.length === 1) {
+    if (to - from === 1) {
       const reason = `ClickHouse refuses the rows of this message for ${table}; its rows for other tables are stored.`;
       return [{ message: first, fault: { code: 'REFUSED', reason } }];
     }
     const refused: { message: TelemetryMessage; fault: Fault }[] = [];
-    const middle = Math.ceil(messages.length / 2);
-    for (const half of [messages.slice(0, middle), messages.slice(middle)]) {
+    const middle = from + Math.ceil((to - from) / 2);
+    for (const half of [
+      { messages, from, to: middle },
+      { messages, from: middle, to },
+    ]) {
       this.#options.cache.forgetAnnouncements();
-      const batch = new Batch(this.#options.cache);
-      for (const message of half) batch.add(message);
-      const payload = batch.tables().find((candidate) => candidate.table === table);
+      const payload = this.#decode(half).find((candidate) => candidate.table === table);
       if (!payload) continue;
-      const token = `${streamId}-${this.#options.partition}-${half[0]?.sequence}-${half.at(-1)?.sequence}-${table}-half`;
+      const [start, end] = [messages[half.from]?.sequence, messages[half.to - 1]?.sequence];
+      const token = `${streamId}-${this.#options.partition}-${start}-${end}-${table}-half`;
       if (!(await this.#insert(payload, token, signal)))
         refused.push(...(await this.#isolate(table, half, streamId, signal)));
     }
     return refused;
+  }
+
+  /** Tables of a part of the batch's messages. Cumulative points in it follow on those of the part before. */
+  #decode({ messages, from, to }: MessageRange): TablePayload[] {
+    this.#sums.rollback();
+    const batch = new Batch(this.#options.cache, this.#sums);
+    for (const message of messages.slice(0, from)) batch.add(message);
+    batch.clear();
+    this.#options.cache.forgetAnnouncements();
+    for (const message of messages.slice(from, to)) batch.add(message);
+    return batch.tables();
   }
 
   async #pause(failures: number, signal: AbortSignal): Promise<void> {

@@ -70,7 +70,8 @@ class PartitionWriters implements Writers {
 
   constructor(options: WritersOptions) {
     this.#options = options;
-    this.#cache = new ResourceCache({ cluster: options.config.cluster, site: options.config.site });
+    const { cluster, site, ingest } = options.config;
+    this.#cache = new ResourceCache({ cluster, site }, ingest.seriesPerNode);
     this.#starting = this.#start();
   }
 
