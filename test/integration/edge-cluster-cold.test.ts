@@ -1,4 +1,4 @@
-// A cluster that has never seen NATS, and claims made without it: what configured origins are told, and who wins later.
+// Claims beyond the ordinary: a cluster that has never seen NATS, two provisional claims, apps in which the newest wins.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -91,5 +91,49 @@ describe('a cluster that has never seen NATS', () => {
     assert.deepEqual(faultsOf(viewer), []);
     viewer.close();
     await Promise.all([first, second, other].map((publisher) => publisher?.close()));
+  });
+});
+
+describe('an app in which the newest publisher wins', () => {
+  let nats: TestNats;
+  let edges: TestNode[] = [];
+
+  before(async () => {
+    nats = await startNats();
+    const start = (name: string) =>
+      startTestNode({ node: { name }, nats: { servers: [nats.url] }, relay, stream: { newestWins: ['open'] } });
+    edges = await Promise.all(['edge-a', 'edge-b', 'edge-c'].map(start));
+  });
+  after(async () => {
+    await Promise.all(edges.map((node) => node.close()));
+    await nats.close();
+  });
+
+  it('lets it replace the present one, on any edge, and viewers stay', async () => {
+    const [a, b, c] = edges as [TestNode, TestNode, TestNode];
+    let present = await publishClip(a.rtmpUrl('open/stream'));
+    const viewer = await playStream(c.rtmpUrl('open/stream'));
+    await waitFor('frames', () => viewer.frames(9).length > 30);
+    for (const edge of [b, a, a]) {
+      const count = viewer.frames(9).length;
+      const next = await publishClip(edge.rtmpUrl('open/stream'));
+      await present.closed;
+      await waitFor('frames of the new one', () => viewer.frames(9).length > count + 75);
+      assert.equal(next.client.socket.destroyed, false, 'it stays');
+      present = next;
+    }
+    assert.equal(viewer.isClosed, false);
+    assert.deepEqual(faultsOf(viewer), []);
+    viewer.close();
+    await present.close();
+  });
+
+  it('changes nothing for other apps', async () => {
+    const [a, b] = edges as [TestNode, TestNode];
+    const first = await publishClip(a.rtmpUrl('live/one'));
+    await assert.rejects(publishClip(b.rtmpUrl('live/one')));
+    await assert.rejects(publishClip(a.rtmpUrl('live/one')));
+    assert.equal(first.client.socket.destroyed, false);
+    await first.close();
   });
 });

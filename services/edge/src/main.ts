@@ -179,6 +179,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     });
     closing.push(() => relayServer.close('shutdown'));
     const advertise = (port: number) => joinAddress(config.node.advertise, port);
+    const newestWins = (app: string) => config.stream.newestWins.some((one) => one === app || one === '*');
     const claims = new Claims({
       nats,
       node: name,
@@ -187,6 +188,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       directory,
       isAlive: (record) => hasPublisher(record, { node: name, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
       onChange: () => announcer.changed(),
+      newestWins: (stream) => newestWins(stream.split('/', 1)[0] ?? ''),
       isFlowing: (stream) => builtStreams().get(stream)?.upstream?.state === 'live',
       waitMs: CLAIM_WAIT_MS,
       logger,
@@ -220,6 +222,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       connections,
       idleTimeoutMs,
       staleAfterMs: STALE_PUBLISHER_STALLS * config.relay.stallTimeoutMs,
+      newestWins,
     });
     const live = streams;
     closing.push(() => live.close('shutdown'));

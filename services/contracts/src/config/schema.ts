@@ -138,7 +138,11 @@ export const ConfigSchema = section({
     ),
     publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
     viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
-    viewerQueueMs: count(10_000, 'A viewer that takes nothing for so long with a full queue is put out', 100),
+    viewerQueueMs: count(
+      10_000,
+      'Age of the oldest data queued for one viewer before frames are dropped; a viewer that takes nothing for so long is put out',
+      100,
+    ),
   }),
   hls: section({
     segmentMs: count(

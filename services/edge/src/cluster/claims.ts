@@ -29,6 +29,8 @@ export interface ClaimsOptions {
   directory: Directory;
   /** Asks the node that holds a record whether it really has the publisher; must answer within some 100 ms. */
   isAlive(record: StreamRecord): Promise<boolean>;
+  /** True when a new publisher of the stream replaces the present one. Default: it is refused. */
+  newestWins?(stream: string): boolean;
   /** True while another node sends us the stream. */
   isFlowing(stream: string): boolean;
   /** What this node publishes changed, see {@link Claims.records}. */
@@ -83,6 +85,8 @@ export class Claims implements StreamClaims {
       held.released = true;
       return undefined;
     }
+    const before = this.#held.get(stream);
+    if (before) before.released = true; // its publisher was replaced here: what it held is the new one's now
     if (outcome === 'unknown') this.#options.logger.warn({ stream }, 'published without asking NATS, which is away');
     this.#held.set(stream, held);
     this.#options.onChange();
@@ -132,9 +136,10 @@ export class Claims implements StreamClaims {
     try {
       const kv = await this.#options.bucket.open();
       const isUnsure = !kv || Date.now() - this.#connectedMs < UNSURE_MS;
-      if (isUnsure && (await this.#isTakenAsFarAsKnown(held.record.stream))) return 'refused';
+      const replaces = this.#options.newestWins?.(held.record.stream) === true;
+      if (isUnsure && !replaces && (await this.#isTakenAsFarAsKnown(held.record.stream))) return 'refused';
       if (!kv) return 'unknown';
-      return await this.#takeFrom(kv, held);
+      return await this.#takeFrom(kv, held, replaces);
     } catch (error) {
       this.#options.logger.debug({ stream: held.record.stream, reason: errorMessage(error) }, 'a claim is not settled');
       return 'unknown';
@@ -148,7 +153,8 @@ export class Claims implements StreamClaims {
     return last !== undefined && last.node !== this.#options.node && (await this.#options.isAlive(last));
   }
 
-  async #takeFrom(kv: KV, held: Held): Promise<Outcome> {
+  /** @param replaces takes it from a living publisher too. */
+  async #takeFrom(kv: KV, held: Held, replaces: boolean): Promise<Outcome> {
     const key = kvKey(held.record.stream);
     const revision = await unlessConflict(kv.create(key, JSON.stringify(held.record)));
     if (revision !== undefined) return this.#took(held, revision);
@@ -156,7 +162,8 @@ export class Claims implements StreamClaims {
     if (entry && entry.operation === 'PUT') {
       const other = entry.json<StreamRecord>();
       const mine = other.node === this.#options.node;
-      if (!mine && (await this.#options.isAlive(other))) return 'refused';
+      const isNewer = this.#options.newestWins?.(held.record.stream) === true && other.epoch > held.record.epoch;
+      if (!mine && !replaces && (isNewer || (await this.#options.isAlive(other)))) return 'refused';
       if (held.record.epoch <= other.epoch) held.record.epoch = other.epoch + 1;
     }
     const version = entry?.revision ?? 0;
@@ -207,7 +214,7 @@ export class Claims implements StreamClaims {
         held.revision = 0; // the lease ran out, or somebody took it over: ask anew
       }
       const epoch = held.record.epoch;
-      const outcome = await this.#takeFrom(kv, held);
+      const outcome = await this.#takeFrom(kv, held, false);
       held.record.epoch = epoch; // media flows under it already
       if (outcome === 'refused') this.#lose(held);
     } catch (error) {

@@ -38,6 +38,8 @@ export interface StreamsOptions {
   idleTimeoutMs: number;
   /** A publisher that sent nothing for so long gives way to a new one of the same stream. */
   staleAfterMs: number;
+  /** True when a new publisher of this app replaces the present one. Default: it is refused. */
+  newestWins?: (app: string) => boolean;
 }
 
 /** A publisher; its socket is only counted, so it may be one of another process. */
@@ -132,8 +134,9 @@ export class Streams {
     const holder = this.#streams.get(key)?.publisher;
     if (this.#asking.has(key)) return busy;
     if (holder) {
-      if (holder.idleMs(Date.now()) < this.#options.staleAfterMs) return busy;
-      holder.revoke('idle');
+      const replaces = this.#options.newestWins?.(name.app) === true;
+      if (!replaces && holder.idleMs(Date.now()) < this.#options.staleAfterMs) return busy;
+      holder.revoke(replaces ? 'stream-busy' : 'idle');
     }
     this.#asking.add(key);
     let claim: StreamClaim | undefined;
