@@ -1,3 +1,4 @@
+/** Errors in the form ClickHouse gives them: status, code, text. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { exceptionText, fromEngine, refuse } from './exceptions.ts';

@@ -1,3 +1,4 @@
+/** Which settings a request may bring, and what is said of the others. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { limitReader, readSettings } from './settings.ts';

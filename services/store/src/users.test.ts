@@ -1,3 +1,4 @@
+/** Names and passwords, and what a wrong one is told. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { authenticate } from './users.ts';

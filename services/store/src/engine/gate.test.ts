@@ -1,3 +1,4 @@
+/** How many queries run at once, who waits, and who is turned away. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Gate } from './gate.ts';

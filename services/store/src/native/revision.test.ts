@@ -1,3 +1,4 @@
+/** The Native format as clients of a named revision expect it, byte by byte. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TruncatedInput } from './byte-relay.ts';

@@ -1,3 +1,4 @@
+/** What kind of statement a text is, and what a reader may ask. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { analyse } from './statement.ts';
