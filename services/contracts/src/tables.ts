@@ -50,6 +50,8 @@ export const VIEW = {
   /** What each series is, once. */
   series: 'series',
   nodeMarkIntervals: 'node_mark_intervals',
+  /** Which nodes belonged to a cluster from when until when. */
+  nodeMemberships: 'node_memberships',
   /** Minute by minute, each takes `(from = …, to = …)`. */
   machineMinutes: 'machine_minutes',
   nodeMinutes: 'node_minutes',

@@ -1,7 +1,11 @@
-/** `weir nodes`: the cluster's nodes, alive by NATS KV and measured by ClickHouse, side by side. */
+/** `weir nodes`: the cluster's nodes, alive by NATS KV and measured by ClickHouse, side by side; who is expected and who not. */
+import { ConfigError } from '@weir/contracts/errors';
+import { isNodeName } from '@weir/contracts/nats/names';
 import type { NodeRecord } from '@weir/contracts/nats/records';
-import type { CliCommand } from '../cli-command.ts';
+import type { CliCommand, Invocation } from '../cli-command.ts';
+import { openDatabase } from '../clickhouse.ts';
 import { viewDatabase, viewNats } from '../cluster-view.ts';
+import { type Member, markNodes, members } from '../membership.ts';
 import type { NodeLoad } from '../node-load.ts';
 import { type Column, tableLines } from '../print/table.ts';
 import { bytes, duration, percent } from '../print/units.ts';
@@ -12,7 +16,12 @@ interface Row {
   role: string;
   alive: NodeRecord | undefined;
   load: NodeLoad | undefined;
+  /** What is wrong with it, one sentence each. */
+  reasons: string[];
 }
+
+/** Clocks farther off put figures beside each other that do not belong together. */
+const MAX_CLOCK_OFFSET_SECONDS = 2;
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'node', value: (row) => row.name },
@@ -37,32 +46,43 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'viewers', align: 'right', value: (row) => String(row.alive?.load.viewers ?? '–') },
   { title: 'relays', align: 'right', value: (row) => String(row.alive?.load.relays ?? '–') },
   { title: 'streams', align: 'right', value: (row) => String(row.alive?.load.streams ?? '–') },
+  { title: 'why', value: (row) => row.reasons.join(' ') },
 ];
 
 export const nodes: CliCommand = {
   description:
     'List the nodes of the cluster: who is alive (heartbeats in NATS) with its addresses and connections, and what it costs ' +
-    '(newest sample in ClickHouse). A node that ClickHouse heard of within a minute and NATS does not know is silent.',
-  sections: ['nats', 'clickhouse'],
+    '(newest sample in ClickHouse). A node belongs to the cluster from being ' +
+    'expected or first heard of until it is retired; one that belongs to it and has no heartbeat is silent.',
+  sections: ['cluster', 'nats', 'clickhouse'],
   examples: [
     ['weir nodes', 'a table'],
     ['weir nodes --json', 'for scripts: one array'],
+    ['weir nodes expect edge-7 edge-8', 'they count as silent until they report'],
+    ['weir nodes retire edge-3 --reason "sold"', 'it is missed no longer; what it reported stays'],
   ],
   define(command) {
+    command.argument('[action]', 'expect or retire; none lists');
+    command.argument('[node...]', 'names of nodes');
+    command.option('--reason <text>', 'expect, retire: why, for people', '');
     command.option('--json', 'print the nodes as a JSON array');
     command.option('--data <dir>', 'data directory of the running system (default: .weir here or above)');
   },
-  async run({ config: read, options }) {
+  async run(invocation) {
+    if (invocation.args.length > 0) return mark(invocation);
+    const { config: read, options } = invocation;
     const config = read(findRun(options.data as string | undefined)?.config);
     const [nats, clickhouse] = await Promise.all([viewNats(config.nats), viewDatabase(config.clickhouse)]);
     for (const view of [nats, clickhouse]) if (!view.reachable) process.stderr.write(`weir: ${view.reason}\n`);
-    const rows = join(nats.reachable ? nats.nodes : [], clickhouse.reachable ? clickhouse.load : []);
+    const expected = clickhouse.reachable ? await membersOf(config) : [];
+    const rows = join(nats.reachable ? nats.nodes : [], clickhouse.reachable ? clickhouse.load : [], expected);
     if (options.json === true) {
-      const list = rows.map(({ name, role, alive, load }) => ({
+      const list = rows.map(({ name, role, alive, load, reasons }) => ({
         node: name,
         role,
         alive: alive ?? null,
         load: load ?? null,
+        reasons,
       }));
       process.stdout.write(`${JSON.stringify(list)}\n`);
     } else process.stdout.write(`${tableLines(COLUMNS, rows).join('\n')}\n`);
@@ -76,14 +96,71 @@ function stateOf(alive: NodeRecord | undefined): string {
   return alive.elected ? 'elected' : 'alive';
 }
 
-/** Every node that either side knows, live ones first. */
-function join(alive: readonly NodeRecord[], load: readonly NodeLoad[]): Row[] {
+type DatabaseConfig = Parameters<typeof openDatabase>[0];
+
+async function membersOf(config: { cluster: string; clickhouse: DatabaseConfig }): Promise<Member[]> {
+  const database = openDatabase(config.clickhouse, 'reader');
+  try {
+    return await members(database, config.cluster);
+  } finally {
+    await database.close();
+  }
+}
+
+const MARKS = { expect: 'expected', retire: 'retired' } as const;
+
+async function mark({ args, config: read, options }: Invocation): Promise<number> {
+  const [action = '', ...names] = args;
+  if (action !== 'expect' && action !== 'retire')
+    throw new ConfigError('NODES_ACTION', `weir nodes knows expect and retire, not "${action}".`);
+  if (names.length === 0) throw new ConfigError('NODES_WHICH', `weir nodes ${action} needs the name of a node.`);
+  const wrong = names.find((name) => !isNodeName(name));
+  if (wrong !== undefined)
+    throw new ConfigError('NODES_NAME', `"${wrong}" is no node name: letters, digits, - and _, at most 63.`);
+  const config = read(findRun(options.data as string | undefined)?.config);
+  const database = openDatabase(config.clickhouse, 'writer');
+  try {
+    const reason = String(options.reason ?? '');
+    await markNodes(database, { cluster: config.cluster, nodes: names, mark: MARKS[action], reason });
+  } finally {
+    await database.close();
+  }
+  process.stdout.write(`${names.join(', ')}: ${MARKS[action]} from now on.\n`);
+  return 0;
+}
+
+/** Every node that any side knows: live ones first, then those that report, then members nobody hears of. */
+function join(alive: readonly NodeRecord[], load: readonly NodeLoad[], expected: readonly Member[]): Row[] {
   const loads = new Map(load.map((row) => [row.node, row]));
-  const known = new Set(alive.map((record) => record.node));
-  return [
-    ...alive.map((record) => ({ name: record.node, role: record.role, alive: record, load: loads.get(record.node) })),
-    ...load
-      .filter((row) => !known.has(row.node))
-      .map((row) => ({ name: row.node, role: row.role, alive: undefined, load: row })),
-  ];
+  const roster = new Map(expected.map((member) => [member.node, member]));
+  const lives = new Map(alive.map((record) => [record.node, record]));
+  const versions = alive.map(({ version }) => version).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  const names = new Set([...lives.keys(), ...loads.keys(), ...roster.keys()]);
+  return [...names].map((name) => {
+    const [live, row, member] = [lives.get(name), loads.get(name), roster.get(name)];
+    const role = live?.role ?? row?.role ?? member?.role ?? '';
+    return { name, role, alive: live, load: row, reasons: reasonsOf(live, row, member, versions.at(-1) ?? '') };
+  });
+}
+
+/** What is wrong with a node, as far as it can be told from outside; a node's own log says more. */
+function reasonsOf(
+  alive: NodeRecord | undefined,
+  load: NodeLoad | undefined,
+  member: Member | undefined,
+  newestVersion: string,
+): string[] {
+  const reasons: string[] = [];
+  if (!alive && load) reasons.push('Its figures arrive, its heartbeat in NATS does not.');
+  else if (!alive && member && member.last_seen === null)
+    reasons.push(
+      `Expected since ${member.since.slice(0, 16)}, never heard of: check its NATS address and credentials.`,
+    );
+  else if (!alive && member) reasons.push(`Silent since ${String(member.last_seen).slice(0, 19)}.`);
+  if (alive && newestVersion !== '' && alive.version !== newestVersion)
+    reasons.push(`Runs version ${alive.version}, others ${newestVersion}.`);
+  const offset = member?.clock_offset;
+  if (offset !== null && offset !== undefined && Math.abs(offset) > MAX_CLOCK_OFFSET_SECONDS)
+    reasons.push(`Its machine's clock is off by ${offset.toFixed(1)} s.`);
+  return reasons;
 }
