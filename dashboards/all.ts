@@ -6,5 +6,14 @@ import { FAILOVER } from './failover/dashboard.ts';
 import { NODE } from './node/dashboard.ts';
 import { PIPELINE } from './pipeline/dashboard.ts';
 import { STREAMS } from './streams/dashboard.ts';
+import { VIEWERS } from './viewers/dashboard.ts';
 
-export const ALL_DASHBOARDS: readonly DashboardSpec[] = [CLUSTER, NODE, STREAMS, CONNECTIONS, FAILOVER, PIPELINE];
+export const ALL_DASHBOARDS: readonly DashboardSpec[] = [
+  CLUSTER,
+  NODE,
+  STREAMS,
+  CONNECTIONS,
+  FAILOVER,
+  VIEWERS,
+  PIPELINE,
+];

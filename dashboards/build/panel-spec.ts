@@ -42,7 +42,7 @@ export interface PanelLink {
   readonly values?: Readonly<Record<string, string>>;
 }
 
-export type DashboardName = 'cluster' | 'node' | 'streams' | 'connections' | 'failover' | 'pipeline';
+export type DashboardName = 'cluster' | 'node' | 'streams' | 'connections' | 'failover' | 'viewers' | 'pipeline';
 
 /** One panel. */
 export interface PanelSpec {

@@ -24,6 +24,7 @@ export async function insertEvents(options: EventOptions): Promise<void> {
   if (options.week.incidents.size === 0) return;
   await options.execute(viewers(options));
   await options.execute(stalls(options));
+  await options.execute(watched(options));
 }
 
 const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
@@ -156,8 +157,24 @@ function row(
 /** Browsers that stalled: one session in four of those that watched when a fail-over of theirs took more than a second. */
 function stalls({ database }: EventOptions): string {
   return `INSERT INTO ${database}.viewer_measurements
-SELECT f.time + toIntervalSecond(2), c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, 'stall', map('duration', f.gap_ms / 1000 - 0.3), map(), 'https://example.org/player/', 'Chrome', 'Linux'
+SELECT f.time + toIntervalSecond(2), c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, 'player.stall', map('duration_ms', f.gap_ms - 300.), map('connection', toString(c.connection_id), 'cause', 'buffer'), 'https://example.org/player/', 'Chrome', 'Linux'
 FROM ${database}.failovers AS f
 INNER JOIN ${database}.connection_events AS c ON c.node = f.node AND c.app = f.app AND c.stream = f.stream
 WHERE f.gap_ms > 1000 AND c.session_id != '' AND c.role = 'viewer' AND c.opened_at < f.time AND (c.version = 0 OR c.closed_at > f.time) AND c.client_port % 4 = 0`;
+}
+
+/** What one browser in eight measured besides: its start, and all it watched as one heartbeat at its end. */
+function watched({ database }: EventOptions): string {
+  const row = (time: string, type: string, values: string) => `(${time}, '${type}', ${values})`;
+  const start = row('c.opened_at + toIntervalSecond(1)', 'player.start', "map('total_ms', 180. + c.client_port % 700)");
+  const heart = row(
+    'c.closed_at',
+    'player.heartbeat',
+    "map('watched_ms', toFloat64(dateDiff('millisecond', c.opened_at, c.closed_at)), 'delay_ms', 350. + c.client_port % 400, 'frames_decoded', dateDiff('second', c.opened_at, c.closed_at) * 25., 'frames_dropped', toFloat64(c.client_port % 3))",
+  );
+  return `INSERT INTO ${database}.viewer_measurements
+SELECT m.1, c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, m.2, m.3, map('connection', toString(c.connection_id), 'client.subnet', concat(arrayStringConcat(arraySlice(splitByChar('.', c.client_address), 1, 3), '.'), '.0/24')), 'https://example.org/player/', if(c.client_port % 3 = 0, 'Firefox 148', 'Chrome 156'), 'Linux'
+FROM ${database}.connection_events AS c
+ARRAY JOIN [${start}, ${heart}] AS m
+WHERE c.session_id != '' AND c.role = 'viewer' AND c.version = 1 AND c.client_port % 8 = 0`;
 }

@@ -64,7 +64,7 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
   },
   'stalled-after-a-failover': {
     async judge(rows, { ask }) {
-      const [truth] = (await ask(`SELECT count() AS n FROM viewer_measurements WHERE type = 'stall'`)).rows;
+      const [truth] = (await ask(`SELECT count() AS n FROM viewer_measurements WHERE type = 'player.stall'`)).rows;
       assert.equal(sum(rows, 'stalls'), Number(truth?.n));
       assert.ok(rows.length > 3);
     },
