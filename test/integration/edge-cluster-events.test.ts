@@ -1,0 +1,101 @@
+// What happens to a cluster is found in SQL: fail-overs with their gap and viewers, nodes that come and go, drains (B6).
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { loadConfig } from '@weir/contracts/config/load';
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import { createLogger } from '@weir/contracts/logger';
+import { type Node, startNode } from '@weir/edge/main';
+import { TEST_RELAY_KEY } from '@weir/test/harness/edge';
+import { type NodeProcess, startNodeProcess } from '@weir/test/harness/edge-process';
+import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { type NotingViewer, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
+import { waitFor } from '@weir/test/harness/wait';
+import { weir } from './cli-process.ts';
+
+describe('a cluster with a node that measures', () => {
+  let pipeline: TestPipeline;
+  let ingest: TestIngest;
+  let edgeA: Node;
+  let others: NodeProcess[] = [];
+  let viewer: NotingViewer;
+  const folder = mkdtempSync(join(tmpdir(), 'weir-events-'));
+  const host = '127.0.0.1';
+  const startOther = (name: string, role: 'edge' | 'origin') =>
+    startNodeProcess({ node: { name, role }, nats: { servers: [pipeline.nats.url] } });
+  const row = (sql: string) =>
+    waitFor(sql, async () => {
+      const [first] = await pipeline.rows(sql);
+      return first;
+    });
+
+  before(async () => {
+    pipeline = await startPipeline();
+    ingest = await startTestIngest({ ...pipeline });
+    const names = [['edge-b', 'edge'] as const, ['origin-1', 'origin'] as const];
+    others = await Promise.all(names.map(([name, role]) => startOther(name, role)));
+    const values: PartialConfig = {
+      machine: { stateDir: join(folder, 'machine') },
+      node: { name: 'edge-a', role: 'edge', dataDir: join(folder, 'node') },
+      rtmp: { host, port: 0 },
+      http: { host, port: 0 },
+      relay: { host, port: 0, keys: [TEST_RELAY_KEY] },
+      nats: { servers: [pipeline.nats.url] },
+      telemetry: { intervalMs: 500 },
+    };
+    edgeA = await startNode({ config: loadConfig({ values }), logger: createLogger('edge-a', 'silent') });
+  });
+  after(async () => {
+    await Promise.all([edgeA, ...others].map((node) => node.close()));
+    await ingest.close();
+    await pipeline.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('writes a fail-over with cause, nodes, gap and viewers, and that the origin is gone', async () => {
+    const [edgeB, origin] = others as [NodeProcess, NodeProcess];
+    const publisher = await publishClip(edgeB.rtmpUrl('live/events'));
+    viewer = await playStream(`rtmp://${edgeA.addresses.rtmp}/live/events`);
+    await waitFor('the origin', () => edgeA.streams().some(({ from }) => from === 'origin-1'));
+    // Past the time in which nodes may still be coming in after the start.
+    await waitFor('frames', () => viewer.frames(9).length > 150);
+    const killedMs = Date.now();
+    await origin.kill9();
+    const failover = await row(`SELECT *, toUnixTimestamp64Milli(time) AS at FROM failovers WHERE stream = 'events'`);
+    const { app, node, cause, from_node, to_node, viewers } = failover;
+    assert.deepEqual(
+      { app, node, cause, from_node, to_node, viewers },
+      { app: 'live', node: 'edge-a', cause: 'disconnected', from_node: 'origin-1', to_node: 'edge-b', viewers: '1' },
+    );
+    assert.ok(Number(failover.at) >= killedMs - 50, 'noticed when it happened');
+    assert.ok(Number(failover.gap_ms) < 3_000, `a gap of ${failover.gap_ms} ms`);
+    const gone = await row(`SELECT * FROM cluster_events WHERE event = 'gone'`);
+    assert.deepEqual([gone.node, gone.seen_by], ['origin-1', 'edge-a']);
+    viewer.close();
+    await publisher.close();
+  });
+
+  it('writes that a node came', async () => {
+    others.push(await startOther('origin-2', 'origin'));
+    const { node } = await row(`SELECT node FROM cluster_events WHERE event = 'joined' AND node = 'origin-2'`);
+    assert.equal(node, 'origin-2');
+  });
+
+  it('marks a node while it drains', async () => {
+    const drained = await weir(['drain', 'edge-a', '--nats-servers', pipeline.nats.url]);
+    assert.equal(drained.status, 0, drained.stderr);
+    await weir(['drain', 'edge-a', '--undo', '--nats-servers', pipeline.nats.url]);
+    const marks = await waitFor('three marks', async () => {
+      const found = await pipeline.rows(`SELECT mark, reason FROM node_marks WHERE node = 'edge-a' ORDER BY time`);
+      return found.length === 3 ? found : undefined;
+    });
+    assert.deepEqual(
+      marks.map(({ mark }) => mark),
+      ['serving', 'draining', 'serving'],
+    );
+    assert.equal(marks[1]?.reason, 'An operator drains it.');
+  });
+});
