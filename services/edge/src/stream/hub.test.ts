@@ -219,6 +219,78 @@ describe('a hub', () => {
     assert.equal(hub.audienceCount, 1);
   });
 
+  it('drops the video of a viewer whose queue is old, and keeps the sound', async () => {
+    const hub = newHub({ viewerQueueBytes: 268_435_456, viewerQueueMs: 5_000 });
+    hub.beginEpoch(1);
+    publish(hub, header, aacHeader, frame(0, { key: true }));
+    const late = await attach(hub);
+    late.client.pause();
+    let number = 1;
+    const size = 65_536;
+    await until('a long queue', () => {
+      publish(hub, frame(number, { key: number % 10 === 0, size }));
+      number += 1;
+      return late.viewer.queuedBytes > 32 * 1_048_576;
+    });
+    // What one writev has taken up looks queued to Node until all of it is through: the viewer must look closer.
+    const readSome = async () => {
+      const before = late.client.bytesRead;
+      late.client.resume();
+      await until('some to be read', () => late.client.bytesRead > before + 1_048_576);
+      late.client.pause();
+    };
+    const startMs = 1_000_000;
+    hub.sweep(startMs);
+    await readSome();
+    hub.sweep(startMs + 4_000);
+    assert.equal(late.viewer.lags, false);
+    await readSome();
+    hub.sweep(startMs + 6_000);
+    assert.deepEqual([late.viewer.queueAgeMs, late.viewer.lags], [6_000, true]);
+
+    const queued = late.viewer.queuedBytes;
+    const sound = (time: number) => toMedia(AUDIO, time, Buffer.from([0xaf, 1, 7, 7])) as MediaMessage;
+    for (let i = 0; i < 20; i += 1, number += 1) {
+      publish(hub, frame(number, { key: i === 10, size }), sound(number * 40));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(late.viewer.queuedBytes < queued + 20 * 100, 'no video was queued');
+    assert.equal(late.viewer.framesDropped, 20);
+    assert.equal(late.state.ended, '');
+
+    late.client.resume();
+    await until(
+      'the sound',
+      () => late.got.filter(({ type, payload }) => type === TYPE.audio && payload[1] === 1).length === 20,
+    );
+    const last = late.got.filter(isFrame).at(-1);
+    assert.ok(last && numberOf(last) < number - 20, 'the last frame is one of before');
+  });
+
+  it('puts out a viewer who takes a little, when its queue gets older and older all the same', async () => {
+    const hub = newHub({ viewerQueueBytes: 268_435_456, viewerQueueMs: 5_000 });
+    hub.beginEpoch(1);
+    publish(hub, header, frame(0, { key: true }));
+    const late = await attach(hub);
+    late.client.pause();
+    let number = 1;
+    await until('a long queue', () => {
+      publish(hub, frame(number, { size: 65_536 }));
+      number += 1;
+      return late.viewer.queuedBytes > 32 * 1_048_576;
+    });
+    for (const ms of [0, 4_000, 8_000, 10_000]) {
+      const before = late.client.bytesRead;
+      late.client.resume();
+      await until('some to be read', () => late.client.bytesRead > before + 1_048_576);
+      late.client.pause();
+      hub.sweep(1_000_000 + ms);
+      assert.equal(late.state.ended, '', `at ${ms} ms`);
+    }
+    hub.sweep(1_000_000 + 10_001);
+    assert.equal(late.state.ended, 'slow-viewer');
+  });
+
   it('without video starts viewers after half a second of sound', async () => {
     const hub = newHub();
     hub.beginEpoch(1);

@@ -28,7 +28,10 @@ export interface HubOptions {
   gop: GopLimits;
   /** Queue of one viewer above which it is skipped up to the next key frame. */
   viewerQueueBytes: number;
-  /** A viewer whose full queue does not move for so long is put out. */
+  /**
+   * Age of the oldest queued data of one viewer above which it is skipped up to the next key frame. It is put out when
+   * the kernel takes nothing of its queue for so long, or when its queue gets twice as old all the same.
+   */
   viewerQueueMs: number;
 }
 
@@ -74,6 +77,7 @@ export class Hub implements Flushable {
   messageCount = 0;
   readonly log = new HubLog();
   readonly viewerQueueBytes: number;
+  readonly viewerQueueMs: number;
   readonly #options: HubOptions;
   readonly #gop: GopCache;
   readonly #timeline = new Timeline();
@@ -94,6 +98,7 @@ export class Hub implements Flushable {
     this.app = options.app;
     this.name = options.name;
     this.viewerQueueBytes = options.viewerQueueBytes;
+    this.viewerQueueMs = options.viewerQueueMs;
     this.#gop = new GopCache(options.gop);
   }
 
@@ -237,7 +242,12 @@ export class Hub implements Flushable {
   sweep(nowMs: number): void {
     for (const lane of this.#lanes.values()) {
       for (const viewer of lane.viewers()) {
-        if (viewer.stuckForMs(this.viewerQueueBytes / 2, nowMs) < this.#options.viewerQueueMs) continue;
+        viewer.look(nowMs);
+        if (viewer.isOlderThan(this.viewerQueueMs)) {
+          viewer.lags = true;
+          viewer.awaitsKey = true;
+        }
+        if (viewer.stuckMs < this.viewerQueueMs && !viewer.isOlderThan(2 * this.viewerQueueMs)) continue;
         this.detach(viewer);
         viewer.transport.end('slow-viewer');
       }
@@ -256,6 +266,10 @@ export class Hub implements Flushable {
   resumeIndex(): number {
     const index = this.#gop.hasVideo ? this.#keyIndex : this.log.end - 1;
     return index < this.log.start ? -1 : index;
+  }
+
+  get hasVideo(): boolean {
+    return this.#gop.hasVideo;
   }
 
   resumePrefix(encoding: Encoding, index: number): Buffer | undefined {

@@ -4,11 +4,15 @@
  */
 import type { Encoding } from './encoding.ts';
 import type { HubLog } from './hub-log.ts';
+import { AUDIO } from './media.ts';
 import { GROUPS } from './merge-clock.ts';
 import type { LanePlace, Viewer } from './viewer.ts';
 
 /** A group takes this many viewers of one stream before the next one is opened, so that small streams make one buffer. */
 const GROUP_FILL = 64;
+
+/** Queue of a lagging viewer, as a share of its limit, up to which it still gets sound. */
+const SOUND_MARGIN = 1.25;
 
 /** What a lane needs of its hub. */
 export interface LaneHub {
@@ -17,6 +21,9 @@ export interface LaneHub {
   resumeIndex(): number;
   /** Bytes of one viewer's queue above which it is skipped up to the next key frame. */
   readonly viewerQueueBytes: number;
+  /** Age of one viewer's queue above which the same happens. */
+  readonly viewerQueueMs: number;
+  readonly hasVideo: boolean;
   /** Sent ahead of the message `index` when a viewer goes on there after a gap; undefined = nothing. */
   resumePrefix(encoding: Encoding, index: number): Buffer | undefined;
 }
@@ -121,6 +128,28 @@ export class Lane {
     return buffer;
   }
 
+  /**
+   * Sends a viewer whose video is skipped the sound (and the decoder headers) up to, not including, `end`: little, and what
+   * people miss most. Returns how many messages. Not to relays, whose messages are numbered without holes.
+   */
+  #keepSound(viewer: Viewer, end: number, limit: number): number {
+    const isRoom = viewer.socket.writableLength <= limit * SOUND_MARGIN;
+    if (!isRoom || !this.#hub.hasVideo || this.encoding.name === 'relay') return 0;
+    const parts: Buffer[] = [];
+    let sizeBytes = 0;
+    for (let index = viewer.next; index < end; index += 1) {
+      const message = this.#hub.log.at(index);
+      if (message.type !== AUDIO && message.kind !== 'header' && message.kind !== 'metadata') continue;
+      const part = this.encoding.encode(message);
+      sizeBytes += part.length;
+      parts.push(part);
+    }
+    if (parts.length === 0) return 0;
+    viewer.socket.write(this.encoding.join(parts, sizeBytes));
+    this.bytesOut += sizeBytes;
+    return parts.length;
+  }
+
   /** A viewer that is behind, paused or waits for a key frame: true when it may be sent to again, from `viewer.next`. */
   #resume(viewer: Viewer, end: number, limit: number): boolean {
     const queued = viewer.socket.writableLength;
@@ -129,13 +158,15 @@ export class Lane {
       viewer.awaitsKey = true;
     }
     const key = this.#hub.resumeIndex();
-    const stays = viewer.paused || (viewer.lags && queued > limit / 2) || key < viewer.next;
-    const skipped = (stays ? end : key) - viewer.next;
+    const isBehind = viewer.lags && (queued > limit / 2 || viewer.isOlderThan(this.#hub.viewerQueueMs / 2));
+    const stays = viewer.paused || isBehind || key < viewer.next;
+    const until = stays ? end : key;
     if (viewer.lags && !viewer.paused) {
-      viewer.framesDropped += skipped;
-      this.framesDropped += skipped;
+      const dropped = until - viewer.next - this.#keepSound(viewer, until, limit);
+      viewer.framesDropped += dropped;
+      this.framesDropped += dropped;
     }
-    viewer.next += skipped;
+    viewer.next = until;
     if (stays) return false;
     viewer.lags = false;
     viewer.awaitsKey = false;

@@ -24,6 +24,9 @@ export interface ViewerTransport {
   end(reason: CloseReason): void;
 }
 
+/** Looks remembered; later ones are left out, which makes the queue seem older than it is by the gap, never younger. */
+const MAX_LOOKS = 300;
+
 /** A viewer's place in a lane; kept by the lane. */
 export interface LanePlace {
   group: number;
@@ -45,9 +48,15 @@ export class Viewer {
   /** Messages not sent because the viewer did not keep up. */
   framesDropped = 0;
   place: LanePlace | undefined;
+  /** Age of the oldest data in its queue when it was last looked at, ms; at most one interval of looks too small. */
+  queueAgeMs = 0;
+  /** For how long the kernel had taken nothing of a queue when it was last looked at, ms. */
+  stuckMs = 0;
   /** Bytes the kernel had taken when the queue was last looked at, and since when it has not moved. */
   #delivered = 0;
   #stuckSinceMs = 0;
+  /** Earlier looks, oldest first: the bytes handed over by then, some of which are still queued. */
+  readonly #looks: { atMs: number; handed: number }[] = [];
 
   constructor(transport: ViewerTransport) {
     this.transport = transport;
@@ -59,13 +68,41 @@ export class Viewer {
     return this.socket.writableLength;
   }
 
-  /** For how long the kernel has taken nothing of a queue over `limitBytes`; 0 when it moves. Asked about once a second. */
-  stuckForMs(limitBytes: number, nowMs: number): number {
-    const delivered = this.socket.bytesWritten - this.socket.writableLength;
-    if (this.socket.writableLength <= limitBytes || delivered !== this.#delivered || this.#stuckSinceMs === 0) {
+  /** True when its queue holds data older than `ageMs`, as far as the last look tells. */
+  isOlderThan(ageMs: number): boolean {
+    return this.queueAgeMs > ageMs && this.socket.writableLength > 0;
+  }
+
+  /** Looks at the queue; about once a second. */
+  look(nowMs: number): void {
+    const handed = this.socket.bytesWritten;
+    const queued = untakenBytes(this.socket, handed);
+    const delivered = handed - queued;
+    if (queued === 0 || delivered !== this.#delivered || this.#stuckSinceMs === 0) {
       this.#delivered = delivered;
       this.#stuckSinceMs = nowMs;
     }
-    return nowMs - this.#stuckSinceMs;
+    this.stuckMs = nowMs - this.#stuckSinceMs;
+    while ((this.#looks[0]?.handed ?? Number.POSITIVE_INFINITY) <= delivered) this.#looks.shift();
+    if (queued > 0 && this.#looks.length < MAX_LOOKS) this.#looks.push({ atMs: nowMs, handed });
+    this.queueAgeMs = nowMs - (this.#looks[0]?.atMs ?? nowMs);
   }
+}
+
+/** Node's handle of a TCP socket: what was handed to libuv in all, and how much of it the kernel has not taken yet. */
+interface TcpHandle {
+  bytesWritten?: number;
+  writeQueueSize?: number;
+}
+
+/**
+ * Bytes of `handed` (the socket's bytesWritten) that the kernel has not taken. `writableLength` alone falls only when all
+ * that was gathered into one write is through, which for a slow viewer is minutes; so the handle is asked where there is one.
+ */
+function untakenBytes(socket: Socket, handed: number): number {
+  const handle = (socket as { _handle?: TcpHandle | null })._handle;
+  const isPlain = !('encrypted' in socket);
+  if (!isPlain || handle?.bytesWritten === undefined || handle.writeQueueSize === undefined)
+    return socket.writableLength;
+  return handed - handle.bytesWritten + handle.writeQueueSize;
 }
