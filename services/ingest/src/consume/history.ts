@@ -31,7 +31,8 @@ export async function* readHistory(options: HistoryOptions): AsyncGenerator<Tele
   // gone from the stream, and so is all before it
   if (last === undefined) return;
   const consumer = await client.consumers.get(TELEMETRY_STREAM, {
-    filter_subjects: [`${TELEMETRY_SUBJECT_PREFIX}.${partition}.otlp-metrics.>`],
+    // as text: a list needs NATS 2.10
+    filter_subjects: `${TELEMETRY_SUBJECT_PREFIX}.${partition}.otlp-metrics.>`,
     deliver_policy: DeliverPolicy.StartTime,
     opt_start_time: new Date(last - spanMs).toISOString(),
   });
