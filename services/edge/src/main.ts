@@ -129,10 +129,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
     const protocol = new Protocol();
     const workers = config.node.workers === 0 ? availableParallelism() : config.node.workers;
-    const connections =
-      workers > 1
-        ? new CrewBook(config.limits.connections, observer)
-        : new Connections(config.limits.connections, observer);
+    const Book = workers > 1 ? CrewBook : Connections;
+    const connections = new Book(config.limits.connections, observer);
     const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
     closing.push(() => clock.close());
     const { chunkSizeBytes, maxMessageBytes, handshakeTimeoutMs, idleTimeoutMs } = config.rtmp;

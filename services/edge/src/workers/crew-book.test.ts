@@ -1,3 +1,4 @@
+// Sums over workers must be what one process would have counted, also after a worker died.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { CloseReason } from '@weir/contracts/events';

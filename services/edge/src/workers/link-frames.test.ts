@@ -1,3 +1,4 @@
+// Links carry all media of a node with workers: a frame lost or cut wrongly would be every viewer’s.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
