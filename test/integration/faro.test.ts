@@ -145,8 +145,10 @@ describe('the Faro receiver', () => {
       ],
     );
     assert.match(events[1]?.attributes ?? '', /play a\.js:3:7/);
-    const span = await pipeline.row(
-      "SELECT name, duration_ms, status, attributes FROM viewer_spans WHERE trace_id = 'aa'",
+    // Tables of a batch are written one after the other.
+    const span = await eventually(
+      () => pipeline.row("SELECT name, duration_ms, status, attributes FROM viewer_spans WHERE trace_id = 'aa'"),
+      ({ name }) => name !== undefined,
     );
     assert.equal(span.name, 'GET');
     assert.ok(Number(span.duration_ms) >= 25);
