@@ -325,6 +325,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
       streams: () => live.describe(),
     });
+    closing.push(() => member.leave());
     const ended = Promise.withResolvers<string>();
     const drain = new Drain({
       setDraining: (draining) => member.drain(draining),

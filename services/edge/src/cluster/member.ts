@@ -56,6 +56,7 @@ export class Member {
   #heartbeat: Heartbeat | undefined;
   #loadTimer: NodeJS.Timeout | undefined;
   #draining = false;
+  #leaving: Promise<void> | undefined;
 
   constructor(options: MemberOptions) {
     this.#options = options;
@@ -136,12 +137,20 @@ export class Member {
     this.#options.logger.info({ draining }, 'drain');
   }
 
-  /** Leaves the cluster: gives up its place, its record goes. */
+  /** Leaves the cluster: gives up its place, its record goes. What it knows of others stays until it is closed. */
+  leave(): Promise<void> {
+    this.#leaving ??= (async () => {
+      clearInterval(this.#loadTimer);
+      await this.#election.close();
+      await this.#heartbeat?.close();
+    })();
+    return this.#leaving;
+  }
+
+  /** Leaves, and stops to listen. */
   async close(): Promise<void> {
-    clearInterval(this.#loadTimer);
+    await this.leave();
     this.#control.close();
-    await this.#election.close();
-    await this.#heartbeat?.close();
     this.directory.close();
   }
 
