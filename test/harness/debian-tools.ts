@@ -25,12 +25,19 @@ export const DEBIAN_PROGRAMS = {
   cpio: 'cpio',
   curl: 'curl',
   'ansible-playbook': 'ansible-core',
+  rtmpdump: 'rtmpdump',
+  'gst-launch-1.0': 'gstreamer1.0-tools',
+  nginx: 'nginx-light',
 } as const;
 
 export type DebianProgram = keyof typeof DEBIAN_PROGRAMS;
 
 /** Further packages without a program of their own. */
-const COMPANIONS: Partial<Record<DebianProgram, string>> = { pdns_server: 'pdns-backend-bind' };
+const COMPANIONS: Partial<Record<DebianProgram, readonly string[]>> = {
+  pdns_server: ['pdns-backend-bind'],
+  'gst-launch-1.0': ['gstreamer1.0-plugins-base', 'gstreamer1.0-plugins-good', 'gstreamer1.0-plugins-bad'],
+  nginx: ['libnginx-mod-rtmp'],
+};
 
 /** Why these programs can't be had, as the reason of a skip; undefined when all are there. */
 export async function whyWithout(programs: readonly DebianProgram[]): Promise<string | undefined> {
@@ -42,9 +49,8 @@ export async function whyWithout(programs: readonly DebianProgram[]): Promise<st
     if (findProgram(program, machine.searchPath)) continue;
     if (apt === undefined) return skip(`${program} is missing and there is no apt-get`);
     try {
-      for (const debianPackage of [COMPANIONS[program], DEBIAN_PROGRAMS[program]]) {
-        if (debianPackage)
-          await aptInstall(apt, asTool(program, debianPackage), (line) => process.stderr.write(`${line}\n`));
+      for (const debianPackage of [...(COMPANIONS[program] ?? []), DEBIAN_PROGRAMS[program]]) {
+        await aptInstall(apt, asTool(program, debianPackage), (line) => process.stderr.write(`${line}\n`));
       }
     } catch (error) {
       return skip(`${program} is missing and could not be installed: ${errorMessage(error)}`);

@@ -1,0 +1,127 @@
+// Other people's programs against our node: rtmpdump and GStreamer play, nginx-rtmp pulls from us and pushes to us.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { type DebianProgram, whyWithout } from '@weir/test/harness/debian-tools';
+import { startTestNode, type TestNode } from '@weir/test/harness/edge';
+import { type Probed, probe, publishFile } from '@weir/test/harness/ffmpeg';
+import { CLIP_PATH, type ClipPublisher, publishClip } from '@weir/test/harness/rtmp-viewer';
+import { waitFor } from '@weir/test/harness/wait';
+
+const run = promisify(execFile);
+const INSTALL_MS = 300_000;
+/** About six seconds of the clip. */
+const RECORDED_BYTES = 600_000;
+
+describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-interop-'));
+  let node: TestNode;
+  let publisher: ClipPublisher;
+  before(async () => {
+    node = await startTestNode({ stream: { notFoundWaitMs: 20_000 } });
+    publisher = await publishClip(node.rtmpUrl('live/clip'));
+  });
+  after(async () => {
+    await publisher?.close();
+    await node?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Runs the test if its programs are here or can be installed; else it is skipped, loudly. */
+  const withPrograms = (title: string, programs: readonly DebianProgram[], work: () => Promise<void>) => {
+    it(title, { timeout: INSTALL_MS + 60_000 }, async (context) => {
+      const why = await whyWithout(programs);
+      if (why !== undefined) context.skip(why);
+      else await work();
+    });
+  };
+
+  withPrograms('rtmpdump records a stream that is whole', ['rtmpdump'], async () => {
+    const file = join(folder, 'rtmpdump.flv');
+    await records('rtmpdump', ['-q', '--live', '-r', node.rtmpUrl('live/clip'), '-o', file], file);
+    await holdsClip(file);
+  });
+
+  withPrograms('GStreamer records a stream that is whole', ['gst-launch-1.0'], async () => {
+    const file = join(folder, 'gstreamer.flv');
+    const pipeline = ['rtmp2src', `location=${node.rtmpUrl('live/clip')}`, '!', 'filesink', `location=${file}`];
+    await records('gst-launch-1.0', ['-q', ...pipeline], file);
+    await holdsClip(file);
+  });
+
+  withPrograms('nginx-rtmp pulls a stream from us, and pushes one to us', ['nginx'], async () => {
+    const [host = '', port = ''] = node.addresses.rtmp.split(':');
+    const listen = await freePort();
+    const config = join(folder, 'nginx.conf');
+    const modules = (await run('nginx', ['-V'])).stderr.match(/--modules-path=(\S+)/)?.[1] ?? '/usr/lib/nginx/modules';
+    writeFileSync(
+      config,
+      `load_module ${modules}/ngx_rtmp_module.so;
+       daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+       events {}
+       rtmp { server { listen 127.0.0.1:${listen};
+         application pulled { live on; pull rtmp://${host}:${port}/live/clip name=clip static; }
+         application pushed { live on; push rtmp://${host}:${port}/pushed; } } }`,
+    );
+    const nginx = spawn('nginx', ['-c', config, '-p', folder], { stdio: 'ignore' });
+    const ended = once(nginx, 'exit');
+    try {
+      const pulled = await waitFor('nginx to have it', () =>
+        probe(`rtmp://127.0.0.1:${listen}/pulled/clip`, 1, 10_000),
+      );
+      hasCodecs(pulled);
+      const ffmpeg = publishFile(CLIP_PATH, `rtmp://127.0.0.1:${listen}/pushed/clip`);
+      const played = await probe(node.rtmpUrl('pushed/clip'), 2, 30_000);
+      hasCodecs(played);
+      await ffmpeg.stop();
+    } finally {
+      nginx.kill('SIGTERM');
+      await ended;
+    }
+  });
+
+  /** Lets a program record into `file` until it has some seconds, and ends it: neither ends with a live stream by itself. */
+  async function records(program: DebianProgram, args: string[], file: string): Promise<void> {
+    const child = spawn(program, args, { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    try {
+      await waitFor('a recording', () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > RECORDED_BYTES);
+    } finally {
+      child.kill('SIGTERM');
+      await ended;
+    }
+  }
+
+  /** H.264 and AAC, at least two seconds, every frame 40 ms after the one before. */
+  async function holdsClip(file: string): Promise<void> {
+    const probed = await probe(file, 3);
+    hasCodecs(probed);
+    const times = probed.packets
+      .filter(({ codec_type }) => codec_type === 'video')
+      .map(({ dts_time }) => Number(dts_time));
+    const steps = new Set(times.slice(1).map((time, i) => Math.round((time - (times[i] ?? 0)) * 1_000)));
+    assert.ok(times.length >= 50, `${times.length} frames`);
+    assert.deepEqual([...steps], [40]);
+  }
+});
+
+/** H.264 and AAC; messages of other programs' own may be a third stream. */
+function hasCodecs({ streams }: Probed): void {
+  const codecs = new Set(streams.map(({ codec_name }) => codec_name));
+  assert.ok(codecs.has('h264') && codecs.has('aac'), [...codecs].join());
+}
+
+/** A port nobody listens on; nginx cannot be asked for one of its own choice. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
