@@ -1,9 +1,11 @@
 // One node on several processes: clients land on any worker and never notice; the node's figures and limits stay one's.
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import { RtmpClientError } from '@weir/edge/rtmp/client';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
+import { startNodeProcess } from '@weir/test/harness/edge-process';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
 import {
   type ClipPublisher,
@@ -202,6 +204,19 @@ describe('a node with two workers', () => {
     assert.equal(reasons(node, 'viewer').shutdown, 4);
     assert.equal(opened, 6 + WORKERS);
   });
+});
+
+it('leaves no worker behind when it is killed itself', async () => {
+  const node = await startNodeProcess(settings());
+  const children = readFileSync(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8').trim().split(' ').map(Number);
+  assert.equal(children.length, WORKERS);
+  await node.kill9();
+  const isGone = (pid: number) => {
+    // One that nobody waited for is a zombie, which is gone too.
+    const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+    return stat === '' || stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
+  };
+  await waitFor('its workers to end', () => children.every(isGone));
 });
 
 describe('limits of a node with two workers', () => {

@@ -19,8 +19,7 @@
  * clients that come while a worker starts again are not turned away. A worker's viewers are a tap with an audience
  * (hub.ts), neither viewers nor relays of the primary. A worker that dies takes its clients with it and nothing else.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
@@ -35,6 +34,7 @@ import { FrontDesk } from './front-desk.ts';
 import { startLinkServer } from './link-server.ts';
 import type { SentConnection, SentFigure, ToWorker } from './messages.ts';
 import { forWorkers } from './primary-route.ts';
+import { socketFolder } from './socket-folder.ts';
 
 /** Options of {@link startCrew}: those of the listeners it stands for, and what workers are told. */
 export interface CrewOptions extends Omit<ListenersOptions, 'config' | 'connections'> {
@@ -81,8 +81,6 @@ interface Run {
 
 /** A worker's figures or list are waited for so long; what one has that is busier than that is missing. */
 const ANSWER_MS = 1_000;
-/** Longest path of a Unix socket that every system takes (sun_path). */
-const MAX_PATH_BYTES = 100;
 
 /**
  * Starts the workers; resolves when all take clients.
@@ -227,11 +225,4 @@ function processesOf(runs: ReadonlyMap<number, Run>): MetricSource {
       );
     },
   };
-}
-
-/** A new folder only we may look into, for Unix sockets: in the node's own, unless its path is too long for the system. */
-function socketFolder(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true });
-  const isShort = Buffer.byteLength(join(dataDir, 'workers-XXXXXX', 'links')) <= MAX_PATH_BYTES;
-  return mkdtempSync(join(isShort ? dataDir : tmpdir(), 'workers-'));
 }
