@@ -18,7 +18,7 @@ export interface SpanRow {
 const STATUS = ['unset', 'ok', 'error'];
 const MAX_ATTRIBUTES = 64;
 const MAX_TEXT_CHARACTERS = 2_000;
-const NANOS_PER_MS = 1e6;
+const NANOS_PER_MS = 1_000_000n;
 
 /** At most `most` spans, and how many were left out. */
 export function rowsOfSpans(traces: Json, most: number): { spans: SpanRow[]; skipped: number } {
@@ -36,20 +36,25 @@ export function rowsOfSpans(traces: Json, most: number): { spans: SpanRow[]; ski
 }
 
 function rowOf(span: Json): SpanRow {
-  // 64-bit nanoseconds travel as text; as a number they are exact to a microsecond, which is all that browsers have.
-  const startMs = Number(textOf(span.startTimeUnixNano)) / NANOS_PER_MS;
-  const endMs = Number(textOf(span.endTimeUnixNano)) / NANOS_PER_MS;
+  const startNanos = nanosOf(span.startTimeUnixNano);
+  const lengthNanos = nanosOf(span.endTimeUnixNano) - startNanos;
   const code = asJson(span.status).code;
   return {
-    timeMs: Number.isFinite(startMs) ? startMs : 0,
+    timeMs: Number(startNanos / NANOS_PER_MS),
     trace_id: boundedText(textOf(span.traceId)),
     span_id: boundedText(textOf(span.spanId)),
     parent_span_id: boundedText(textOf(span.parentSpanId)),
     name: boundedText(textOf(span.name)),
-    duration_ms: endMs >= startMs ? endMs - startMs : 0,
+    duration_ms: lengthNanos > 0n ? Number(lengthNanos) / Number(NANOS_PER_MS) : 0,
     status: STATUS[typeof code === 'number' ? code : 0] ?? 'unset',
     attributes: attributesOf(span.attributes),
   };
+}
+
+/** 64-bit nanoseconds travel as text in JSON, because a number would lose the last digits; 0 for anything else. */
+function nanosOf(value: unknown): bigint {
+  const text = textOf(value);
+  return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
 }
 
 function attributesOf(attributes: unknown): Record<string, string> {
