@@ -135,7 +135,7 @@ async function planNodes(
   settle: Settle,
 ): Promise<NodePlan[]> {
   const { base, data } = options;
-  const members: Omit<NodePlan, 'config'>[] = [];
+  const members: (Omit<NodePlan, 'config'> & { further: { rtmps: number; https: number; admin: number } })[] = [];
   for (const [role, count] of [
     ['origin', options.origins],
     ['edge', options.edges],
@@ -149,7 +149,9 @@ async function planNodes(
         relay: await settle(`relay port of ${name}`, '--relay-port', base.relay.host, at(base.relay.port)),
         http: await settle(`HTTP port of ${name}`, '--http-port', base.http.host, at(base.http.port)),
       };
-      members.push({ name, role, ports });
+      // Not looked for: they are taken only with a certificate, or when somebody asks for a fixed one.
+      const further = { rtmps: at(base.rtmp.tlsPort), https: at(base.http.tlsPort), admin: at(base.admin.port) };
+      members.push({ name, role, ports, further });
     }
   }
   const ours = members
@@ -157,13 +159,14 @@ async function planNodes(
     .map(({ name, ports }) => `${name}=${base.node.advertise}:${ports.relay}`);
   const keys = base.relay.keys.length > 0 ? base.relay.keys : [data.secrets.relayKey];
   const origins = base.relay.origins.length > 0 ? base.relay.origins : ours;
-  return members.map((member) => ({
+  return members.map(({ further, ...member }) => ({
     ...member,
     config: {
       ...everyone,
       node: { ...base.node, name: member.name, role: member.role, dataDir: join(data.path, 'nodes', member.name) },
-      rtmp: { ...base.rtmp, port: member.ports.rtmp },
-      http: { ...base.http, port: member.ports.http },
+      rtmp: { ...base.rtmp, port: member.ports.rtmp, tlsPort: further.rtmps },
+      http: { ...base.http, port: member.ports.http, tlsPort: further.https },
+      admin: { ...base.admin, port: further.admin },
       relay: { ...base.relay, port: member.ports.relay, keys, origins },
       limits: {
         ...base.limits,
