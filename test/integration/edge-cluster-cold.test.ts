@@ -75,22 +75,25 @@ describe('a cluster that has never seen NATS', () => {
   it('leaves exactly one of two publishers of a name when NATS comes, and cuts nobody else', async () => {
     const [a, b, c] = edges as [TestNode, TestNode, TestNode];
     // Neither can know of the other: both are let in, provisionally.
-    const [first, second] = await Promise.all([a, b].map((edge) => publishClip(edge.rtmpUrl('live/twice'))));
+    const [first, second] = await Promise.all([
+      publishClip(a.rtmpUrl('live/twice')),
+      publishClip(b.rtmpUrl('live/twice')),
+    ]);
     const other = await publishClip(c.rtmpUrl('live/other'));
     const viewer = await playStream(a.rtmpUrl('live/other'));
     await waitFor('frames', () => viewer.frames(9).length > 20);
     nats = await startNats({ port: natsPort });
-    const ends = [first, second].map((publisher) => publisher?.client.socket);
-    await waitFor('one to be closed', () => ends.some((socket) => socket?.destroyed));
+    const ends = [first, second].map((publisher) => publisher.client.socket);
+    await waitFor('one to be closed', () => ends.some((socket) => socket.destroyed));
     const count = viewer.frames(9).length;
     // Longer than a lease: the winner keeps its claim, the others theirs.
     await waitFor('eight seconds of frames', () => viewer.frames(9).length > count + 200);
-    assert.equal(ends.filter((socket) => socket?.destroyed).length, 1);
+    assert.equal(ends.filter((socket) => socket.destroyed).length, 1);
     assert.equal(other.client.socket.destroyed, false);
     assert.equal(viewer.isClosed, false);
     assert.deepEqual(faultsOf(viewer), []);
     viewer.close();
-    await Promise.all([first, second, other].map((publisher) => publisher?.close()));
+    await Promise.all([first, second, other].map((publisher) => publisher.close()));
   });
 });
 

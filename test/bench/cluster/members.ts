@@ -141,7 +141,7 @@ async function main(): Promise<void> {
     if (order.kind === 'look') say(look(running, order.streams));
     else if (order.kind === 'claim') {
       const claiming = running.flatMap(({ name, claims }) =>
-        (roster.streams[name] ?? []).map((stream) => claims?.claim(stream, () => {})),
+        (roster.streams[name] ?? []).map((stream) => claims?.claim(stream, () => {}) ?? Promise.resolve(undefined)),
       );
       const granted = (await Promise.all(claiming)).filter((claim) => claim !== undefined).length;
       say({ granted });
