@@ -146,7 +146,7 @@ sh ${work}/later/install.sh --no-packages --root $R; rm -r ${work}/later; [ ! -e
 
   it('starts units in order, later reloads or restarts only those whose files changed', () => {
     writeFileSync(join(work, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
-    const { status, output } = inRoot(`cp ${work}/systemctl $R/usr/local/bin/systemctl
+    const { status, output } = inRoot(`cp ${work}/systemctl $R/usr/local/bin/systemctl; export PATH=/usr/local/bin:$PATH
 chroot $R sh ${edge}/install.sh --no-packages --secrets ${work}/secrets.env >/dev/null; cat $R/var/tmp/told; echo ---
 rm $R/var/tmp/told; touch $R/var/tmp/running; echo '# x' >>$R/etc/weir/firewall.nft; echo '# x' >>$R/etc/weir/edge.yaml
 chroot $R sh ${edge}/install.sh --no-packages; echo ---; grep -v ^is- $R/var/tmp/told; echo ---
