@@ -201,6 +201,7 @@ describe('telemetry of a node', () => {
     await waitFor('samples meanwhile', () => samples >= atKill + 30);
     await nats.restart();
     await waitFor('samples after', () => samples >= atKill + 40);
+    await telemetry.published(20_000); // the client may take seconds to find NATS again
     await telemetry.close();
 
     const all = await readTelemetry(await handle.ready(10_000));

@@ -54,6 +54,8 @@ type Outcome = 'held' | 'refused' | 'unknown';
 
 /** After NATS came back others may need so long to reconnect and to say again what they publish. */
 const UNSURE_MS = 5_000;
+/** Whoever replaces a publisher meets its last writes at most a few times. */
+const REPLACE_ATTEMPTS = 5;
 
 /** All claims of one node. */
 export class Claims implements StreamClaims {
@@ -153,8 +155,19 @@ export class Claims implements StreamClaims {
     return last !== undefined && last.node !== this.#options.node && (await this.#options.isAlive(last));
   }
 
-  /** @param replaces takes it from a living publisher too. */
+  /**
+   * @param replaces takes it from a living publisher too. That one gives up its record, or refreshes it, at this very
+   *   moment: a conflict with it is no refusal, so it is tried again.
+   */
   async #takeFrom(kv: KV, held: Held, replaces: boolean): Promise<Outcome> {
+    for (let attempt = 1; attempt <= (replaces ? REPLACE_ATTEMPTS : 1); attempt++) {
+      const outcome = await this.#tryTake(kv, held, replaces);
+      if (outcome !== 'conflict') return outcome;
+    }
+    return 'refused';
+  }
+
+  async #tryTake(kv: KV, held: Held, replaces: boolean): Promise<Outcome | 'conflict'> {
     const key = kvKey(held.record.stream);
     const revision = await unlessConflict(kv.create(key, JSON.stringify(held.record)));
     if (revision !== undefined) return this.#took(held, revision);
@@ -168,7 +181,7 @@ export class Claims implements StreamClaims {
     }
     const version = entry?.revision ?? 0;
     const taken = await unlessConflict(kv.update(key, JSON.stringify(held.record), version));
-    return taken === undefined ? 'refused' : this.#took(held, taken);
+    return taken === undefined ? 'conflict' : this.#took(held, taken);
   }
 
   #took(held: Held, revision: number): Outcome {
