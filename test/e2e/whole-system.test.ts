@@ -47,9 +47,11 @@ describe('weir up --demo', { timeout: 240_000 }, () => {
     assert.ok(known > 50, `only ${known} video packets of the clip were recognised by their size`);
   });
 
-  it('plays the same by HTTP-FLV', async () => {
-    const viewed = await probe(`${system.node('edge-2').http}/live/e2e.flv`, 2);
-    assert.deepEqual(viewed.streams.map((stream) => stream.codec_name).sort(), ['aac', 'h264']);
+  it('plays the same by HTTP-FLV, and to who comes late', async () => {
+    for (const url of [`${system.node('edge-2').http}/live/e2e.flv`, `${system.node('edge-2').rtmp}/live/demo`]) {
+      const viewed = await probe(url, 2);
+      assert.deepEqual(viewed.streams.map((stream) => stream.codec_name).sort(), ['aac', 'h264'], url);
+    }
   });
 
   it('shows each node and the machine with its inventory', async () => {

@@ -35,14 +35,11 @@ export type Encodings = { readonly [K in EncodingName]: Encoding };
 export function createEncodings(protocol: Protocol, chunkSizeBytes: number): Encodings {
   const chunks = (message: HubMessage, timestamp: number) =>
     writeChunks(message.type, MEDIA_STREAM_ID, timestamp, message.payload, chunkSizeBytes);
-  const rtmp = (message: HubMessage) => (message.rtmp ??= chunks(message, message.viewerTimestamp));
-  // Metadata in FLV stands at 0: ffmpeg takes script data at any other time for a track of texts.
+  // Metadata stands at 0 for viewers: ffmpeg takes script data at any other time for a track of texts.
+  const viewerTime = (message: HubMessage) => (message.kind === 'metadata' ? 0 : message.viewerTimestamp);
+  const rtmp = (message: HubMessage) => (message.rtmp ??= chunks(message, viewerTime(message)));
   const flv = (message: HubMessage) =>
-    (message.flv ??= protocol.flvTag(
-      message.type,
-      message.kind === 'metadata' ? 0 : message.viewerTimestamp,
-      message.payload,
-    ));
+    (message.flv ??= protocol.flvTag(message.type, viewerTime(message), message.payload));
   const relay = (message: HubMessage) => {
     if (!message.breaks && message.viewerTimestamp === message.timestamp) return rtmp(message);
     message.relay ??= message.breaks
