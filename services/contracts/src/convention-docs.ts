@@ -5,6 +5,7 @@
 import { CLOSE_REASONS, CLUSTER_ATTRIBUTE, CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from './events.ts';
 import { METRICS, type MetricDefinition } from './metrics.ts';
 import { RESOURCE } from './resource.ts';
+import { SITE_METRICS } from './site-metrics.ts';
 
 /** Closed events carry these besides all of the opened one. */
 const CLOSED_ONLY: readonly string[] = [
@@ -22,7 +23,8 @@ export function conventionParts(): Record<string, string> {
   return {
     'live metrics': metricTable(of('live.')),
     'host metrics': metricTable(of('system.')),
-    'process metrics': metricTable(of('process.', 'nodejs.', 'weir.')),
+    'process metrics': metricTable(of('process.', 'nodejs.', 'weir.').filter(({ name }) => !(name in SITE_METRICS))),
+    'site metrics': metricTable(all.filter(({ name }) => name in SITE_METRICS)),
     events: eventTable(),
     reasons: CLOSE_REASONS.map(code).join(', '),
     resource: Object.values(RESOURCE).map(code).join(', '),

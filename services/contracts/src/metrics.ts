@@ -4,6 +4,8 @@
  * from it. Host and process names are OpenTelemetry's (semantic conventions 1.44); `live.*` is Weir's proposal for live media.
  */
 
+import { SITE_METRICS } from './site-metrics.ts';
+
 export type InstrumentKind = 'counter' | 'up-down-counter' | 'gauge' | 'histogram';
 
 /**
@@ -356,6 +358,7 @@ export const METRICS = define({
     attributes: ['reason'],
     description: 'Messages put aside because they could not be used, by reason',
   },
+  ...SITE_METRICS,
 });
 
 export type MetricName = keyof typeof METRICS;
