@@ -1,0 +1,83 @@
+/**
+ * Builds what clients of a node meet: who may in (access), the listeners, in this process or spread over workers, and HLS.
+ * Before it: media.ts, whose streams they come for; after it: main.ts, which shows the node to the cluster.
+ */
+import type { CloseReason } from '@weir/contracts/events';
+import { Access, callerOf } from '../access/access.ts';
+import { httpStatus } from '../access/http-gate.ts';
+import { type HlsRefusal, HlsRoute } from '../hls/hls-route.ts';
+import { type LoadPlayer, playerRoute } from '../http/player-route.ts';
+import { startListeners } from '../listeners.ts';
+import { Certificate } from '../tls/certificate.ts';
+import { startCrew } from '../workers/crew.ts';
+import { CrewBook } from '../workers/crew-book.ts';
+import type { BuildOptions, Media } from './media.ts';
+
+/** Options of {@link startClients}. */
+export interface ClientsOptions extends BuildOptions {
+  media: Media;
+  player: LoadPlayer | undefined;
+}
+
+/** What {@link startClients} built. */
+export type Clients = Awaited<ReturnType<typeof startClients>>;
+
+/** @throws ConfigError of a part of access or TLS that cannot be used; WeirError `EDGE_PORT_TAKEN`. */
+export async function startClients({ config, node, media, observer, player, onClose, logger }: ClientsOptions) {
+  const { member, protocol, workers, connections, streams } = media;
+  const access = new Access({
+    config,
+    node,
+    room(socket) {
+      if (member.isDraining) {
+        return { refused: 'draining', description: 'This node is going out of service: connect to another one.' };
+      }
+      if (connections.admit(socket)) return undefined;
+      return { refused: 'limit', description: `This node is full (${connections.limit} connections).` };
+    },
+    streams: () => streams.traffic(),
+    logger,
+  });
+  onClose(() => access.close());
+  const certificate = config.tls.certFile === '' ? undefined : new Certificate(config.tls);
+  const { segmentMs, partMs, segments, maxBytes } = config.hls;
+  const hls = new HlsRoute({
+    tap: (stream, tap) => streams.tap(stream, tap),
+    enter: async (stream, request) => {
+      const caller = callerOf(request.socket, 'hls', request.headers['user-agent'] ?? '');
+      const granted = await access.ask({ action: 'play', ...stream, ...caller });
+      return 'refused' in granted ? hlsRefusal(granted.refused) : granted;
+    },
+    connections,
+    limits: { segmentMs, partMs, segments, maxBytes },
+    notFoundWaitMs: config.stream.notFoundWaitMs,
+  });
+  onClose(() => hls.close());
+  const notReady = () => [
+    ...(connections.accepted >= connections.limit ? ['limit'] : []),
+    ...(member.isDraining ? ['draining'] : []),
+  ];
+  const forClients = {
+    config,
+    node,
+    access,
+    streams,
+    connections,
+    protocol,
+    certificate,
+    player: player && playerRoute(player, (error) => logger.error({ err: error }, 'the player cannot be built')),
+    hls: segmentMs > 0 ? hls : undefined,
+    notReady,
+    weight: () => member.weight,
+    logger,
+  };
+  const crew =
+    connections instanceof CrewBook ? await startCrew({ ...forClients, workers, connections, observer }) : undefined;
+  const listeners = crew ?? (await startListeners(forClients));
+  onClose(() => listeners.close('shutdown'));
+  return { access, certificate, listeners, crew, notReady };
+}
+
+function hlsRefusal(reason: CloseReason): HlsRefusal {
+  return { status: Number.parseInt(httpStatus(reason), 10), error: reason };
+}
