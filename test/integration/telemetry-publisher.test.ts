@@ -10,8 +10,8 @@ import { createLogger } from '@weir/contracts/logger';
 import { connectNats, type NatsHandle } from '@weir/contracts/nats/connect';
 import { HEADER, TELEMETRY_STREAM, telemetrySubject } from '@weir/contracts/nats/names';
 import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
-import { type Outbox, openOutbox } from '@weir/edge/telemetry/outbox';
-import { type Publisher, startPublisher } from '@weir/edge/telemetry/publisher';
+import { type Outbox, openOutbox } from '@weir/telemetry/outbox';
+import { type Publisher, startPublisher } from '@weir/telemetry/publisher';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
 import { waitFor } from '@weir/test/harness/wait';
 

@@ -16,8 +16,8 @@ import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { TEMPORALITY } from '@weir/contracts/otlp/metrics';
 import { RESOURCE } from '@weir/contracts/resource';
 import type { ConnectionClosed, MediaSnapshot } from '@weir/edge/stats';
-import { parseNetDev } from '@weir/edge/telemetry/host/linux';
 import { startTelemetry, type Telemetry } from '@weir/edge/telemetry/telemetry';
+import { parseNetDev } from '@weir/telemetry/host/linux';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
 import {
   mediaSnapshot,

@@ -11,7 +11,7 @@ const ROOT_FILES = new Set([
   'tsconfig.json',
   'biome.json',
 ]);
-const SERVICES = ['contracts', 'edge', 'ingest', 'store', 'player', 'cli'];
+const SERVICES = ['contracts', 'telemetry', 'edge', 'ingest', 'store', 'player', 'cli'];
 const MOST_LINES = 400;
 const DEPENDENCY_GROUPS = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'];
 /** Only main.ts and the command line know where configuration comes from. */

@@ -1,18 +1,21 @@
-/** Who may import whom: contracts is below everything, services meet at NATS, HTTP and SQL only, cli composes, test may all. */
+/** Who may import whom: contracts is below everything, telemetry above it, services meet at NATS, HTTP and SQL only, cli composes, test may all. */
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path/posix';
 import type { RepositoryFile } from './repository.ts';
 
+/** Services that run by themselves. */
 const PARTS = ['edge', 'ingest', 'store', 'player'];
 
 /** Workspaces of ours that each workspace may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contracts: [],
-  ...Object.fromEntries(PARTS.map((part) => [part, ['contracts']])),
+  // how anything of ours is measured; `weir agent` is nothing but that
+  telemetry: ['contracts'],
+  ...Object.fromEntries(PARTS.map((part) => [part, ['contracts', 'telemetry']])),
   infra: ['contracts'],
   dashboards: ['contracts'],
-  cli: ['contracts', ...PARTS, 'infra', 'dashboards'],
-  test: ['contracts', ...PARTS, 'infra', 'dashboards', 'cli'],
+  cli: ['contracts', 'telemetry', ...PARTS, 'infra', 'dashboards'],
+  test: ['contracts', 'telemetry', ...PARTS, 'infra', 'dashboards', 'cli'],
 };
 
 /** One sentence per import that is not allowed. */

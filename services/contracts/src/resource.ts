@@ -1,5 +1,10 @@
 /** Resource attributes of everything a node reports: who it is, and the inventory of its machine (M1). */
 
+import type { NodeRole } from './nats/records.ts';
+
+/** Roles of those who report: media nodes, and agents on machines without one. */
+export type MeasuredRole = NodeRole | 'agent';
+
 export const RESOURCE = {
   cluster: 'weir.cluster',
   site: 'weir.site',

@@ -4,8 +4,8 @@
  * node adds nothing; a total that fell belongs to a new hub and counts from zero again.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Measure, MetricSource, SampleMoment } from '@weir/telemetry/measurement';
 import type { MediaSnapshot, MediaStats, StreamSnapshot } from '../stats.ts';
-import type { Measure, MetricSource, SampleMoment } from './measurement.ts';
 
 /** Names longer than this are cut: a publisher must not blow up every sample. */
 export const MAX_NAME_LENGTH = 255;

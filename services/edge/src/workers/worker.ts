@@ -6,13 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import { createLogger } from '@weir/contracts/logger';
+import { processMetrics } from '@weir/telemetry/process-metrics';
 import { type Listeners, startListeners } from '../listeners.ts';
 import { Protocol } from '../rtmp/protocol.ts';
 import { Connections, type OpenConnection } from '../stream/connections.ts';
 import { createEncodings } from '../stream/encoding.ts';
 import { MergeClock } from '../stream/merge-clock.ts';
 import { Streams, type StreamsOptions } from '../stream/streams.ts';
-import { processMetrics } from '../telemetry/process-metrics.ts';
 import { Certificate } from '../tls/certificate.ts';
 import { publishByLink } from './link-publication.ts';
 import { LinkPull } from './link-pull.ts';

@@ -8,7 +8,7 @@ import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
-import { EVENT_QUEUE_MAX, type Events } from './events.ts';
+import { EVENT_QUEUE_MAX, type EventQueue } from './event-queue.ts';
 import { GridReader } from './grid-reader.ts';
 import { createInstruments, VIEWS } from './instruments.ts';
 import type { MetricSource } from './measurement.ts';
@@ -23,7 +23,7 @@ export interface SdkOptions {
   /** Payload of one message at most. */
   maxPayloadBytes: number;
   sources: readonly MetricSource[];
-  events: Events;
+  events: EventQueue;
   outbox: Outbox;
   logger: Logger;
 }
@@ -36,7 +36,7 @@ export interface Sdk {
   close(): Promise<void>;
 }
 
-const INSTRUMENTATION_SCOPE = '@weir/edge';
+const INSTRUMENTATION_SCOPE = '@weir/telemetry';
 const EVENT_BATCH_SIZE = 512;
 const EVENT_DELAY_MS = 1_000;
 

@@ -1,17 +1,17 @@
 /** The resource of everything a node reports: who it is, and the inventory of its machine (M1). */
 import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
-import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
-import { RESOURCE, SERVICE_NAME } from '@weir/contracts/resource';
-import manifest from '../../package.json' with { type: 'json' };
+import type { NodeRecord } from '@weir/contracts/nats/records';
+import { type MeasuredRole, RESOURCE, SERVICE_NAME } from '@weir/contracts/resource';
+import manifest from '../package.json' with { type: 'json' };
 import type { Inventory } from './host/inventory.ts';
 
 /** Who a node is. */
 export interface NodeIdentity {
   node: string;
-  role: NodeRole;
-  /** `host:port` as others reach it. */
-  addresses: NodeRecord['addresses'];
+  role: MeasuredRole;
+  /** `host:port` as others reach it; none for an agent, which nobody connects to. */
+  addresses?: NodeRecord['addresses'];
 }
 
 export type ResourceAttributes = Record<string, string | number | string[]>;
@@ -31,9 +31,7 @@ export function resourceAttributes(
     [RESOURCE.machineId]: machineId,
     [RESOURCE.node]: identity.node,
     [RESOURCE.role]: identity.role,
-    [RESOURCE.addressRtmp]: identity.addresses.rtmp,
-    [RESOURCE.addressRelay]: identity.addresses.relay,
-    [RESOURCE.addressHttp]: identity.addresses.http,
+    ...addressAttributes(identity.addresses),
     [RESOURCE.processId]: process.pid,
     [RESOURCE.hostName]: hostname(),
     [RESOURCE.hostArch]: inventory.arch,
@@ -47,5 +45,14 @@ export function resourceAttributes(
     [RESOURCE.cpuLogicalCount]: inventory.cpuLogicalCount,
     [RESOURCE.memoryBytes]: inventory.memoryBytes,
     [RESOURCE.networkCards]: inventory.cards.map((card) => JSON.stringify(card)),
+  };
+}
+
+function addressAttributes(addresses: NodeIdentity['addresses']): ResourceAttributes {
+  if (!addresses) return {};
+  return {
+    [RESOURCE.addressRtmp]: addresses.rtmp,
+    [RESOURCE.addressRelay]: addresses.relay,
+    [RESOURCE.addressHttp]: addresses.http,
   };
 }

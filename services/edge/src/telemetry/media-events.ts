@@ -1,0 +1,108 @@
+/**
+ * Connections that opened and closed, fail-overs, and what the cluster and administrators did, as OTLP log records. Before
+ * it: media, which is answered at once; after it: the event queue.
+ */
+import type { Attributes } from '@opentelemetry/api';
+import {
+  ADMIN_ATTRIBUTE,
+  CLUSTER_ATTRIBUTE,
+  CONNECTION_ATTRIBUTE,
+  EVENT,
+  FAILOVER_ATTRIBUTE,
+  NODE_MARK_ATTRIBUTE,
+} from '@weir/contracts/events';
+import type { EventQueue, TelemetryEvent } from '@weir/telemetry/event-queue';
+import type {
+  AdminAction,
+  ClusterEvent,
+  ConnectionClosed,
+  ConnectionOpened,
+  FailoverHappened,
+  MediaObserver,
+} from '../stats.ts';
+import { MAX_NAME_LENGTH } from './media-metrics.ts';
+
+const MAX_USER_AGENT_LENGTH = 200;
+
+/** An observer that never throws and never waits. */
+export function mediaEvents(queue: EventQueue): MediaObserver {
+  return {
+    connectionOpened: (connection) => queue.record(() => openedEvent(connection)),
+    connectionClosed: (connection) => queue.record(() => closedEvent(connection)),
+    failover: (failover) => queue.record(() => failoverEvent(failover)),
+    clusterChanged: (event) => queue.record(() => clusterEvent(event)),
+    adminAction: (action) => queue.record(() => adminEvent(action)),
+  };
+}
+
+function adminEvent(action: AdminAction): TelemetryEvent {
+  const attributes = {
+    [ADMIN_ATTRIBUTE.action]: action.action,
+    [ADMIN_ATTRIBUTE.target]: action.target,
+    [ADMIN_ATTRIBUTE.outcome]: action.outcome,
+    [ADMIN_ATTRIBUTE.right]: action.right,
+    [ADMIN_ATTRIBUTE.actor]: action.actor,
+    [ADMIN_ATTRIBUTE.clientAddress]: action.clientAddress,
+  };
+  return { name: EVENT.adminAction, timeMs: action.atMs, attributes, body: action.detail };
+}
+
+function openedEvent(connection: ConnectionOpened): TelemetryEvent {
+  return { name: EVENT.connectionOpened, timeMs: connection.openedAtMs, attributes: openedAttributes(connection) };
+}
+
+function openedAttributes(connection: ConnectionOpened): Attributes {
+  return {
+    [CONNECTION_ATTRIBUTE.id]: connection.id,
+    [CONNECTION_ATTRIBUTE.role]: connection.role,
+    [CONNECTION_ATTRIBUTE.protocol]: connection.protocol,
+    [CONNECTION_ATTRIBUTE.app]: connection.app.slice(0, MAX_NAME_LENGTH),
+    [CONNECTION_ATTRIBUTE.stream]: connection.stream.slice(0, MAX_NAME_LENGTH),
+    [CONNECTION_ATTRIBUTE.clientAddress]: connection.clientAddress,
+    [CONNECTION_ATTRIBUTE.clientPort]: connection.clientPort,
+    [CONNECTION_ATTRIBUTE.session]: connection.session.slice(0, MAX_NAME_LENGTH),
+    [CONNECTION_ATTRIBUTE.userAgent]: connection.userAgent.slice(0, MAX_USER_AGENT_LENGTH),
+    [CONNECTION_ATTRIBUTE.openedAtMs]: connection.openedAtMs,
+  };
+}
+
+function closedEvent(connection: ConnectionClosed): TelemetryEvent {
+  const attributes = {
+    ...openedAttributes(connection),
+    [CONNECTION_ATTRIBUTE.reason]: connection.reason,
+    [CONNECTION_ATTRIBUTE.bytesIn]: connection.bytesIn,
+    [CONNECTION_ATTRIBUTE.bytesQueued]: connection.bytesQueued,
+    [CONNECTION_ATTRIBUTE.bytesDelivered]: connection.bytesDelivered,
+    [CONNECTION_ATTRIBUTE.framesDropped]: connection.framesDropped,
+  };
+  return { name: EVENT.connectionClosed, timeMs: connection.closedAtMs, attributes };
+}
+
+function clusterEvent(event: ClusterEvent): TelemetryEvent {
+  const timeMs = Date.now();
+  if (event.kind === 'mark') {
+    return {
+      name: EVENT.nodeMark,
+      timeMs,
+      attributes: { [NODE_MARK_ATTRIBUTE.mark]: event.mark },
+      body: event.reason,
+    };
+  }
+  const attributes = { [CLUSTER_ATTRIBUTE.event]: event.event, [CLUSTER_ATTRIBUTE.node]: event.node };
+  return { name: EVENT.cluster, timeMs, attributes };
+}
+
+function failoverEvent(failover: FailoverHappened): TelemetryEvent {
+  const attributes = {
+    [FAILOVER_ATTRIBUTE.app]: failover.app.slice(0, MAX_NAME_LENGTH),
+    [FAILOVER_ATTRIBUTE.stream]: failover.stream.slice(0, MAX_NAME_LENGTH),
+    [FAILOVER_ATTRIBUTE.cause]: failover.cause,
+    [FAILOVER_ATTRIBUTE.from]: failover.from,
+    [FAILOVER_ATTRIBUTE.to]: failover.to,
+    [FAILOVER_ATTRIBUTE.gapMs]: failover.gapMs,
+    [FAILOVER_ATTRIBUTE.viewers]: failover.viewers,
+  };
+  const seconds = failover.gapMs / 1_000;
+  const observed = { metric: 'live.failover.gap', value: seconds, attributes: { cause: failover.cause } } as const;
+  return { name: EVENT.failover, timeMs: failover.noticedAtMs, attributes, observed };
+}
