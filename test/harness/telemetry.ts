@@ -101,6 +101,7 @@ export function mediaSnapshot(some: Partial<MediaSnapshot> = {}): MediaSnapshot 
     framesDropped: 0,
     sendQueueBytes: 0,
     mergeWindowMs: 0,
+    longestFlushMs: 0,
     relayPulls: [],
     relaySwitches: [],
     ...some,

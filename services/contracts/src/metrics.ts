@@ -260,6 +260,13 @@ export const METRICS = define({
     description: 'Merge window in force',
   },
   'live.relay.pulls': {
+  'live.merge.flush': {
+    kind: 'gauge',
+    unit: 's',
+    scope: 'node',
+    attributes: [],
+    description: 'Longest time one flush of the fan-out held the event loop within the last ten seconds',
+  },
     kind: 'gauge',
     unit: '{relay}',
     scope: 'node',

@@ -84,7 +84,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const onClose: OnClose = (end) => void closing.push(end);
     const build = { config, node: name, observer, nats, onClose, logger };
     const media = await startMedia({ ...build, relayKey });
-    const { member, connections, clock, pulls, relayServer, streams: live } = media;
+    const { member, connections, clocks, pulls, relayServer, streams: live } = media;
     const { access, certificate, listeners, crew, notReady } = await startClients({ ...build, media, player });
     const advertise = (port: number) => joinAddress(config.node.advertise, port);
     const addresses = {
@@ -96,7 +96,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       ...connections.snapshot(),
       streams: live.snapshot(),
       framesDropped: live.framesDropped,
-      mergeWindowMs: crew?.mergeWindowMs ?? clock.windowMs,
+      mergeWindowMs: crew?.mergeWindowMs ?? clocks.windowMs,
+      longestFlushMs: crew?.longestFlushMs ?? clocks.longestFlushMs,
       ...pulls.snapshot(),
     });
     if (measures) {
@@ -146,7 +147,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       end: () => void closeLogged().then(() => ended.resolve('drained')),
     });
     closing.push(() => drain.close());
-    const reload = reloader({ config, read: readConfig, access, clock, connections, listeners, certificate, logger });
+    const reload = reloader({ config, read: readConfig, access, clocks, connections, listeners, certificate, logger });
     const { startAdminServer } = await loadingAdmin;
     const admin = await startAdminServer({
       config: config.admin,

@@ -140,6 +140,22 @@ export const ConfigSchema = section({
     viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
     viewerQueueMs: count(
       10_000,
+    catchUpSpeed: count(
+      4,
+      'How many times real time a new viewer is brought from the cached key frame to the present; 0 = in one burst',
+      0,
+      1_000,
+    ),
+    lowLatencyApps: list(
+      [],
+      'Apps served with low latency, * = all: a small merge window, and viewers skip to the newest key frame',
+    ),
+    lowLatencyMs: count(
+      500,
+      'Low latency: media a new viewer gets from the GOP cache at most (of a longer GOP the key frame, as a still), and age of a viewer’s queue at which it skips to the newest key frame',
+      0,
+    ),
+    lowLatencyWindowMaxMs: count(50, 'Low latency: largest merge window', 0, 5_000),
       'Age of the oldest data queued for one viewer before frames are dropped; a viewer that takes nothing for so long is put out',
       100,
     ),

@@ -8,7 +8,7 @@ import type { Logger } from '@weir/contracts/logger';
 import type { Access } from '../access/access.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Connections } from '../stream/connections.ts';
-import type { MergeClock } from '../stream/merge-clock.ts';
+import type { MergeClocks } from '../stream/merge-clocks.ts';
 import type { Certificate } from '../tls/certificate.ts';
 import type { Reloaded } from './node-handle.ts';
 
@@ -24,6 +24,7 @@ const LIVE: readonly string[] = [
   'limits.viewersPerStream',
   'limits.bitsPerPublisher',
   'limits.apps',
+  'limits.appGraceMs',
   'stream.mergeWindowMinMs',
   'stream.mergeWindowMaxMs',
   'log.level',
@@ -69,7 +70,7 @@ export interface ReloaderOptions {
   /** Reads it again; undefined = it cannot be. */
   read: (() => Readonly<Config>) | undefined;
   access: Access;
-  clock: MergeClock;
+  clocks: MergeClocks;
   connections: Connections;
   listeners: Listeners;
   certificate: Certificate | undefined;
@@ -78,7 +79,7 @@ export interface ReloaderOptions {
 
 /** A function that puts a configuration in force that was read anew; whatever throws does so before anything changed. */
 export function reloader(options: ReloaderOptions): (() => Reloaded) | undefined {
-  const { read, access, clock, connections, listeners, certificate, logger } = options;
+  const { read, access, clocks, connections, listeners, certificate, logger } = options;
   if (!read) return undefined;
   let config = options.config;
   return () => {
@@ -87,7 +88,7 @@ export function reloader(options: ReloaderOptions): (() => Reloaded) | undefined
     const useCertificate = certificate?.prepare(next.tls);
     access.configure(next);
     useCertificate?.();
-    clock.setBounds({ minMs: next.stream.mergeWindowMinMs, maxMs: next.stream.mergeWindowMaxMs });
+    clocks.setBounds({ minMs: next.stream.mergeWindowMinMs, maxMs: next.stream.mergeWindowMaxMs });
     connections.limit = next.limits.connections;
     listeners.configure(next);
     if (changed.includes('log.level')) logger.level = next.log.level;

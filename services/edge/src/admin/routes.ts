@@ -148,6 +148,7 @@ function readingRoutes(app: FastifyInstance, node: NodeHandle): void {
       connections: accepted,
       connectionLimit: limit,
       mergeWindowMs: node.stats().mergeWindowMs,
+      longestFlushMs: node.stats().longestFlushMs,
     };
   });
   const streams = { ...DENIED, 200: Type.Object({ streams: Type.Array(StreamSchema) }) };

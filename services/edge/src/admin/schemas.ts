@@ -31,6 +31,7 @@ export const NodeSchema = Type.Object({
   connections: Type.Integer({ description: 'Publishers and viewers, those without a role yet included' }),
   connectionLimit: Type.Integer(),
   mergeWindowMs: Type.Number(),
+  longestFlushMs: Type.Number({ description: 'Longest time one flush held the event loop within ten seconds' }),
   addresses: Type.Record(Type.String(), Type.String()),
 });
 

@@ -17,9 +17,8 @@ import { type RouteOptions, routeTo, Suspects } from '../relay/route.ts';
 import { Protocol } from '../rtmp/protocol.ts';
 import { startRtmpServer } from '../rtmp/server.ts';
 import { Connections } from '../stream/connections.ts';
-import { createEncodings } from '../stream/encoding.ts';
+import { hubSettings, namesApp } from '../stream/hub-settings.ts';
 import type { LateObserver } from '../stream/late-observer.ts';
-import { MergeClock } from '../stream/merge-clock.ts';
 import { Streams } from '../stream/streams.ts';
 import { CrewBook } from '../workers/crew-book.ts';
 
@@ -80,8 +79,8 @@ export async function startMedia(options: MediaOptions) {
   const workers = config.node.workers === 0 ? availableParallelism() : config.node.workers;
   const Book = workers > 1 ? CrewBook : Connections;
   const connections = new Book(config.limits.connections, observer);
-  const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
-  onClose(() => clock.close());
+  const { clocks, settings } = hubSettings(config, protocol);
+  onClose(() => clocks.close());
   const { chunkSizeBytes, maxMessageBytes, handshakeTimeoutMs, idleTimeoutMs } = config.rtmp;
 
   const route: RouteOptions = {
@@ -128,7 +127,7 @@ export async function startMedia(options: MediaOptions) {
     onRefused: (reason) => connections.refuse('rtmp', reason),
   });
   onClose(() => relayServer.close('shutdown'));
-  const newestWins = (app: string) => config.stream.newestWins.some((one) => one === app || one === '*');
+  const newestWins = (app: string) => namesApp(config.stream.newestWins, app);
   const claims = new Claims({
     nats,
     node,
@@ -154,17 +153,9 @@ export async function startMedia(options: MediaOptions) {
     logger,
   });
   onClose(() => announcer.close());
-  const { gopCacheBytes, gopCacheMs, viewerQueueBytes, viewerQueueMs, notFoundWaitMs, publisherGraceMs } =
-    config.stream;
+  const { notFoundWaitMs, publisherGraceMs } = config.stream;
   const live = new Streams({
-    hub: {
-      clock,
-      encodings: createEncodings(protocol, chunkSizeBytes),
-      chunkSizeBytes,
-      gop: { maxBytes: gopCacheBytes, maxMs: gopCacheMs },
-      viewerQueueBytes,
-      viewerQueueMs,
-    },
+    hub: settings,
     times: { lingerMs: config.relay.lingerMs, publisherGraceMs, notFoundWaitMs },
     claims,
     openUpstream: (hub, hops, events) => pulls.open(hub, hops, events),
@@ -175,5 +166,5 @@ export async function startMedia(options: MediaOptions) {
   });
   streams = live;
   onClose(() => live.close('shutdown'));
-  return { member, protocol, workers, connections, clock, pulls, relayServer, streams: live };
+  return { member, protocol, workers, connections, clocks, pulls, relayServer, streams: live };
 }

@@ -30,8 +30,10 @@ export const UNNUMBERED = -1;
 /** Numbered from 0 on this node; numbers are never used twice. */
 export class HubLog {
   #messages: HubMessage[] = [];
+  /** Per message: payload bytes of all before it, since the log began. */
+  #startBytes: number[] = [];
   #first = 0;
-  #bytes = 0;
+  #endBytes = 0;
 
   /** Number of the oldest message kept. */
   get start(): number {
@@ -45,13 +47,19 @@ export class HubLog {
 
   /** Payload bytes kept. */
   get sizeBytes(): number {
-    return this.#bytes;
+    return this.bytesFrom(this.#first);
+  }
+
+  /** Payload bytes from the message `index`, kept or still to come, on. */
+  bytesFrom(index: number): number {
+    return this.#endBytes - (this.#startBytes[index - this.#first] ?? this.#endBytes);
   }
 
   /** Appends; returns its number. */
   push(message: HubMessage): number {
     this.#messages.push(message);
-    this.#bytes += message.payload.length;
+    this.#startBytes.push(this.#endBytes);
+    this.#endBytes += message.payload.length;
     return this.end - 1;
   }
 
@@ -66,7 +74,8 @@ export class HubLog {
   trim(index: number): void {
     const count = index - this.#first;
     if (count <= 0) return;
-    for (const message of this.#messages.splice(0, count)) this.#bytes -= message.payload.length;
+    this.#messages.splice(0, count);
+    this.#startBytes.splice(0, count);
     this.#first = index;
   }
 }

@@ -54,6 +54,8 @@ describe('a hub', () => {
       encodings: createEncodings(new Protocol(), CHUNK),
       chunkSizeBytes: CHUNK,
       gop: { maxBytes: 1_000_000, maxMs: 10_000 },
+      catchUpSpeed: 0,
+      shortestMs: undefined,
       viewerQueueBytes: 65_536,
       viewerQueueMs: 100,
       ...overrides,

@@ -9,16 +9,19 @@
  */
 import type { CloseReason } from '@weir/contracts/events';
 import { relayMark, relaySign } from '../relay/mark.ts';
+import { CatchUp } from './catch-up.ts';
 import type { Encoding, EncodingName, Encodings } from './encoding.ts';
 import { GopCache, type GopLimits } from './gop-cache.ts';
 import { HubLog, type HubMessage, UNNUMBERED } from './hub-log.ts';
 import { Lane } from './lane.ts';
 import type { MediaMessage } from './media.ts';
 import { type Flushable, GROUPS, type MergeClock } from './merge-clock.ts';
+import { openingFor } from './opening.ts';
+import { type HubTap, Taps } from './taps.ts';
 import { Timeline, timestampDelta } from './timeline.ts';
 import type { Viewer } from './viewer.ts';
 
-/** What all hubs of a node share. */
+/** Options of {@link Hub}. */
 export interface HubOptions {
   app: string;
   name: string;
@@ -26,6 +29,13 @@ export interface HubOptions {
   encodings: Encodings;
   chunkSizeBytes: number;
   gop: GopLimits;
+  /** How many times real time newcomers are brought to the present, above 1; 0 = in one burst. Not relays. */
+  catchUpSpeed: number;
+  /**
+   * Low latency: what of the GOP cache a newcomer is sent at most, in media time; whoever's queue is older skips to the
+   * newest key frame. Undefined: the usual way.
+   */
+  shortestMs: number | undefined;
   /** Queue of one viewer above which it is skipped up to the next key frame. */
   viewerQueueBytes: number;
   /**
@@ -33,24 +43,6 @@ export interface HubOptions {
    * the kernel takes nothing of its queue for so long, or when its queue gets twice as old all the same.
    */
   viewerQueueMs: number;
-}
-
-/** Viewers that are served elsewhere with what a tap takes: by another process of the node. Counters are totals. */
-export interface Audience {
-  viewers: number;
-  /** Media bytes handed to sockets. */
-  bytesOut: number;
-  /** Messages not sent to slow viewers. */
-  framesDropped: number;
-}
-
-/** Who takes a stream's messages inside the node, to make something else of them. */
-export interface HubTap {
-  /** Counted as if they were viewers of the hub; absent = none. */
-  readonly audience?: Readonly<Audience>;
-  onMessage(message: HubMessage): void;
-  /** The stream is over; nothing follows. */
-  onEnd(): void;
 }
 
 /** A window is cut short when this much waits in it. */
@@ -77,15 +69,15 @@ export class Hub implements Flushable {
   messageCount = 0;
   readonly log = new HubLog();
   readonly viewerQueueBytes: number;
-  readonly viewerQueueMs: number;
+  /** Age of one viewer's queue above which it is skipped up to the next key frame. */
+  readonly skipAfterMs: number;
   readonly #options: HubOptions;
   readonly #gop: GopCache;
   readonly #timeline = new Timeline();
   readonly #lanes = new Map<EncodingName, Lane>();
   readonly #waiting = new Set<Viewer>();
-  readonly #taps = new Set<HubTap>();
-  /** Of taps that are gone. */
-  readonly #tapped: Omit<Audience, 'viewers'> = { bytesOut: 0, framesDropped: 0 };
+  readonly #catchUp: CatchUp;
+  readonly #taps = new Taps();
   #keyIndex = -1;
   #sawKey = false;
   #awaitsKey = false;
@@ -98,23 +90,24 @@ export class Hub implements Flushable {
     this.app = options.app;
     this.name = options.name;
     this.viewerQueueBytes = options.viewerQueueBytes;
-    this.viewerQueueMs = options.viewerQueueMs;
+    this.skipAfterMs = Math.min(options.shortestMs ?? Number.POSITIVE_INFINITY, options.viewerQueueMs);
     this.#gop = new GopCache(options.gop);
+    const { catchUpSpeed: speed, shortestMs } = options;
+    this.#catchUp = new CatchUp({ hub: this, speed, skipsAhead: shortestMs !== undefined });
   }
 
   /** Viewers and relays, those included that wait for the stream to begin. */
   get viewerCount(): number {
-    let count = this.#waiting.size;
+    let count = this.#waiting.size + this.#catchUp.count;
     for (const lane of this.#lanes.values()) count += lane.count;
     return count;
   }
 
   /** Viewers without the relays. */
   get audienceCount(): number {
-    let count = 0;
+    let count = this.#catchUp.count + this.#taps.audience.viewers;
     for (const [name, lane] of this.#lanes) if (name !== 'relay') count += lane.count;
     for (const viewer of this.#waiting) if (viewer.transport.encoding !== 'relay') count += 1;
-    for (const { audience } of this.#taps) count += audience?.viewers ?? 0;
     return count;
   }
 
@@ -125,17 +118,15 @@ export class Hub implements Flushable {
 
   /** Media bytes handed to sockets, total. */
   get bytesOut(): number {
-    let bytes = this.#tapped.bytesOut;
+    let bytes = this.#taps.audience.bytesOut;
     for (const lane of this.#lanes.values()) bytes += lane.bytesOut;
-    for (const { audience } of this.#taps) bytes += audience?.bytesOut ?? 0;
     return bytes;
   }
 
   /** Messages not sent to slow viewers, total. */
   get framesDropped(): number {
-    let frames = this.#tapped.framesDropped;
+    let frames = this.#taps.audience.framesDropped;
     for (const lane of this.#lanes.values()) frames += lane.framesDropped;
-    for (const { audience } of this.#taps) frames += audience?.framesDropped ?? 0;
     return frames;
   }
 
@@ -163,6 +154,12 @@ export class Hub implements Flushable {
     this.#append(media, sequence);
   }
 
+  /** The next message of a clip of ours that stands in for the source: shown, and not counted as received. */
+  pushOwn(media: MediaMessage): void {
+    this.#append(media, this.nextSequence);
+    this.nextSequence += 1;
+  }
+
   /** A header an upstream sent ahead of its media; passed on only when it is not what is known already. */
   pushHeader(media: MediaMessage): void {
     const known = this.#gop.headers().some((one) => one.slot === media.slot && one.payload.equals(media.payload));
@@ -185,6 +182,7 @@ export class Hub implements Flushable {
   detach(viewer: Viewer): void {
     const before = this.viewerCount;
     this.#waiting.delete(viewer);
+    this.#catchUp.remove(viewer);
     if (viewer.place) {
       this.#options.clock.left(viewer.place.group);
       this.#lane(viewer.transport.encoding).remove(viewer);
@@ -194,7 +192,7 @@ export class Hub implements Flushable {
 
   /** Number of taps: they keep a stream alive as viewers do. */
   get tapCount(): number {
-    return this.#taps.size;
+    return this.#taps.count;
   }
 
   /** Gives `tap` headers and newest GOP at once, then every message as it comes. */
@@ -204,9 +202,7 @@ export class Hub implements Flushable {
   }
 
   untap(tap: HubTap): void {
-    if (!this.#taps.delete(tap)) return;
-    this.#tapped.bytesOut += tap.audience?.bytesOut ?? 0;
-    this.#tapped.framesDropped += tap.audience?.framesDropped ?? 0;
+    this.#taps.remove(tap);
   }
 
   /** True while the viewer waits for the stream to begin. */
@@ -217,20 +213,22 @@ export class Hub implements Flushable {
   /** Tells every viewer that it is over and lets them go. */
   end(reason: CloseReason): void {
     for (let group = 0; group < GROUPS; group += 1) this.flush(group);
+    this.#catchUp.finish();
     for (const viewer of this.viewers()) {
       this.detach(viewer);
       viewer.transport.end(reason);
     }
-    for (const tap of [...this.#taps]) {
-      this.untap(tap);
-      tap.onEnd();
-    }
+    this.#taps.end();
     this.state = 'empty';
   }
 
   /** All viewers and relays, those that wait included; a copy. */
   viewers(): Viewer[] {
-    return [...this.#waiting, ...[...this.#lanes.values()].flatMap((lane) => lane.viewers())];
+    return [...this.#waiting, ...this.#served()];
+  }
+
+  #served(): Viewer[] {
+    return [...this.#catchUp.viewers(), ...[...this.#lanes.values()].flatMap((lane) => lane.viewers())];
   }
 
   flush(group: number): void {
@@ -240,17 +238,16 @@ export class Hub implements Flushable {
 
   /** Puts out viewers that take nothing; called about once a second. */
   sweep(nowMs: number): void {
-    for (const lane of this.#lanes.values()) {
-      for (const viewer of lane.viewers()) {
-        viewer.look(nowMs);
-        if (viewer.isOlderThan(this.viewerQueueMs)) {
-          viewer.lags = true;
-          viewer.awaitsKey = true;
-        }
-        if (viewer.stuckMs < this.viewerQueueMs && !viewer.isOlderThan(2 * this.viewerQueueMs)) continue;
-        this.detach(viewer);
-        viewer.transport.end('slow-viewer');
+    const { viewerQueueMs } = this.#options;
+    for (const viewer of this.#served()) {
+      viewer.look(nowMs);
+      if (viewer.isOlderThan(this.skipAfterMs)) {
+        viewer.lags = true;
+        viewer.awaitsKey = true;
       }
+      if (viewer.stuckMs < viewerQueueMs && !viewer.isOlderThan(2 * viewerQueueMs)) continue;
+      this.detach(viewer);
+      viewer.transport.end('slow-viewer');
     }
   }
 
@@ -297,14 +294,18 @@ export class Hub implements Flushable {
       this.#sawKey = true;
     }
     this.#gop.push(message);
-    for (const tap of this.#taps) tap.onMessage(message);
+    this.#taps.push(message);
     if (!isHeader) {
       this.state = 'live';
       this.#epochStart ??= media.timestamp;
       if (this.#waiting.size > 0 && this.#canBegin()) for (const viewer of [...this.#waiting]) this.#start(viewer);
     }
+    this.#catchUp.bound();
     if (this.log.end - this.log.start > TRIM_ABOVE || this.log.sizeBytes > URGENT_BYTES) this.#trim();
-    if (this.#lanes.size > 0) this.#options.clock.changed(this, this.log.sizeBytes > URGENT_BYTES);
+    if (this.#lanes.size > 0) {
+      const waits = this.log.sizeBytes > URGENT_BYTES ? this.log.bytesFrom(this.#flushedUpTo()) : 0;
+      this.#options.clock.changed(this, waits > URGENT_BYTES);
+    }
   }
 
   #headerTimestamp(media: MediaMessage): number {
@@ -332,40 +333,27 @@ export class Hub implements Flushable {
     this.#waiting.delete(viewer);
     const lane = this.#lane(viewer.transport.encoding);
     const { hasAudio, hasVideo } = this.#gop;
+    const { catchUpSpeed, chunkSizeBytes, shortestMs } = this.#options;
+    const { epoch, hops, nextSequence } = this;
+    const source = { gop: this.#gop, last: this.#last, epoch, hops, nextSequence, chunkSizeBytes, shortestMs };
+    const { prefix, messages, still } = openingFor(lane.encoding, source);
     viewer.next = this.log.end;
-    viewer.awaitsKey = hasVideo && this.#gop.gop.length === 0;
+    viewer.awaitsKey = hasVideo && (messages.length === 0 || still);
+    viewer.seesStill = still;
     viewer.socket.cork();
     viewer.transport.begin({ hasAudio, hasVideo });
-    const first = this.#newcomersBuffer(lane.encoding);
-    if (first.length > 0) viewer.socket.write(first);
-    lane.bytesOut += first.length;
-    viewer.socket.uncork();
-    this.#options.clock.joined(lane.add(viewer, this.#options.clock.leastLoaded()).group);
-  }
-
-  /** Headers and GOP as one buffer. */
-  #newcomersBuffer(encoding: Encoding): Buffer {
-    const headers = this.#gop.headers();
-    const gop = this.#gop.gop;
-    const parts: Buffer[] = [];
-    if (encoding.name === 'relay') parts.push(this.#mark(UNNUMBERED));
-    // Headers go with the first message's time, so that no player sees a jump between them.
-    const time = gop[0] ?? this.#last;
-    for (const header of headers) {
-      const { type, kind, slot, payload, epoch, sequence, hops } = header;
-      const at = { timestamp: time?.timestamp ?? 0, viewerTimestamp: time?.viewerTimestamp ?? 0 };
-      parts.push(encoding.encode({ type, kind, slot, payload, epoch, sequence, hops, breaks: false, ...at }));
+    if (catchUpSpeed > 0 && messages.length > 0 && !still && viewer.transport.encoding !== 'relay') {
+      this.#catchUp.begin(viewer, lane, prefix, messages);
+    } else {
+      lane.send(viewer, messages, prefix);
+      this.caughtUp(viewer, lane);
     }
-    if (encoding.name === 'relay') parts.push(this.#mark(gop[0]?.sequence ?? this.nextSequence));
-    for (const message of gop) parts.push(encoding.encode(message));
-    return encoding.join(
-      parts,
-      parts.reduce((sum, part) => sum + part.length, 0),
-    );
+    viewer.socket.uncork();
   }
 
-  #mark(sequence: number): Buffer {
-    return relayMark({ epoch: this.epoch, sequence, hops: this.hops + 1 }, this.#options.chunkSizeBytes);
+  caughtUp(viewer: Viewer, lane: Lane): void {
+    const { clock } = this.#options;
+    clock.joined(lane.add(viewer, clock.leastLoaded()).group);
   }
 
   #lane(name: EncodingName): Lane {
@@ -376,10 +364,15 @@ export class Hub implements Flushable {
     return lane;
   }
 
-  #trim(): void {
+  /** Log number up to which every lane has been served. */
+  #flushedUpTo(): number {
     let least = this.log.end;
     for (const lane of this.#lanes.values()) least = Math.min(least, lane.servedUpTo());
-    this.log.trim(least);
+    return least;
+  }
+
+  #trim(): void {
+    this.log.trim(Math.min(this.#flushedUpTo(), this.#catchUp.servedUpTo()));
   }
 }
 

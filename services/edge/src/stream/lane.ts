@@ -3,7 +3,7 @@
  * buffer, made once and shared, one socket.write per viewer. Before it: the hub's log; after it: the kernel.
  */
 import type { Encoding } from './encoding.ts';
-import type { HubLog } from './hub-log.ts';
+import type { HubLog, HubMessage } from './hub-log.ts';
 import { AUDIO } from './media.ts';
 import { GROUPS } from './merge-clock.ts';
 import type { LanePlace, Viewer } from './viewer.ts';
@@ -22,7 +22,7 @@ export interface LaneHub {
   /** Bytes of one viewer's queue above which it is skipped up to the next key frame. */
   readonly viewerQueueBytes: number;
   /** Age of one viewer's queue above which the same happens. */
-  readonly viewerQueueMs: number;
+  readonly skipAfterMs: number;
   readonly hasVideo: boolean;
   /** Sent ahead of the message `index` when a viewer goes on there after a gap; undefined = nothing. */
   resumePrefix(encoding: Encoding, index: number): Buffer | undefined;
@@ -104,7 +104,7 @@ export class Lane {
       if (viewer.next === end) continue;
       if (viewer.next !== bufferStart || !buffer) {
         bufferStart = viewer.next;
-        buffer = this.range(bufferStart, end);
+        buffer = this.#range(bufferStart, end);
       }
       viewer.next = end;
       viewer.socket.write(buffer);
@@ -113,8 +113,20 @@ export class Lane {
     this.#served[group] = end;
   }
 
+  /** Writes messages to one viewer alone, `prefix` ahead of them. */
+  send(viewer: Viewer, messages: readonly HubMessage[], prefix: readonly Buffer[] = []): void {
+    const parts = [...prefix, ...messages.map((message) => this.encoding.encode(message))];
+    if (parts.length === 0) return;
+    const buffer = this.encoding.join(
+      parts,
+      parts.reduce((sum, part) => sum + part.length, 0),
+    );
+    viewer.socket.write(buffer);
+    this.bytesOut += buffer.length;
+  }
+
   /** The messages from `start` up to, not including, `end` as one buffer. */
-  range(start: number, end: number): Buffer {
+  #range(start: number, end: number): Buffer {
     const parts = this.#parts;
     parts.length = 0;
     let sizeBytes = 0;
@@ -135,19 +147,19 @@ export class Lane {
   #keepSound(viewer: Viewer, end: number, limit: number): number {
     const isRoom = viewer.socket.writableLength <= limit * SOUND_MARGIN;
     if (!isRoom || !this.#hub.hasVideo || this.encoding.name === 'relay') return 0;
-    const parts: Buffer[] = [];
-    let sizeBytes = 0;
+    const kept: HubMessage[] = [];
     for (let index = viewer.next; index < end; index += 1) {
       const message = this.#hub.log.at(index);
-      if (message.type !== AUDIO && message.kind !== 'header' && message.kind !== 'metadata') continue;
-      const part = this.encoding.encode(message);
-      sizeBytes += part.length;
-      parts.push(part);
+      if (message.type === AUDIO || message.kind === 'header' || message.kind === 'metadata') kept.push(message);
     }
-    if (parts.length === 0) return 0;
-    viewer.socket.write(this.encoding.join(parts, sizeBytes));
-    this.bytesOut += sizeBytes;
-    return parts.length;
+    this.send(viewer, kept);
+    return kept.length;
+  }
+
+  /** Messages were not sent to a viewer because it did not keep up. */
+  countDropped(viewer: Viewer, messages: number): void {
+    viewer.framesDropped += messages;
+    this.framesDropped += messages;
   }
 
   /** A viewer that is behind, paused or waits for a key frame: true when it may be sent to again, from `viewer.next`. */
@@ -158,17 +170,17 @@ export class Lane {
       viewer.awaitsKey = true;
     }
     const key = this.#hub.resumeIndex();
-    const isBehind = viewer.lags && (queued > limit / 2 || viewer.isOlderThan(this.#hub.viewerQueueMs / 2));
+    const isBehind = viewer.lags && (queued > limit / 2 || viewer.isOlderThan(this.#hub.skipAfterMs / 2));
     const stays = viewer.paused || isBehind || key < viewer.next;
     const until = stays ? end : key;
-    if (viewer.lags && !viewer.paused) {
-      const dropped = until - viewer.next - this.#keepSound(viewer, until, limit);
-      viewer.framesDropped += dropped;
-      this.framesDropped += dropped;
+    if ((viewer.lags || viewer.seesStill) && !viewer.paused) {
+      const skipped = until - viewer.next - this.#keepSound(viewer, until, limit);
+      if (viewer.lags) this.countDropped(viewer, skipped);
     }
     viewer.next = until;
     if (stays) return false;
     viewer.lags = false;
+    viewer.seesStill = false;
     viewer.awaitsKey = false;
     const prefix = this.#hub.resumePrefix(this.encoding, key);
     if (prefix) viewer.socket.write(prefix);

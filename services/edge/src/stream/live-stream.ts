@@ -3,7 +3,9 @@
  * node), any number of viewers, and the times they wait for each other. Gone when it has neither.
  */
 import type { CloseReason } from '@weir/contracts/events';
-import { Hub, type HubOptions, type HubTap } from './hub.ts';
+import type { StreamSource } from '../stats.ts';
+import { Hub, type HubOptions } from './hub.ts';
+import type { HubTap } from './taps.ts';
 import type { Viewer } from './viewer.ts';
 
 /** A running pull from other nodes into a hub. */

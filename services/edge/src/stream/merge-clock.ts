@@ -15,6 +15,8 @@ const MIN_STEP_MS = 5;
 /** Writes a second the node spends on fan-out before it merges more. About 5 % of a core. */
 const WRITES_PER_SECOND = 5_000;
 const ADAPT_INTERVAL_MS = 1_000;
+/** The longest flush is told of so many intervals. */
+const FLUSHES_KEPT = 10;
 /** Loop utilisation above which the window grows whatever the viewers, and below which it may shrink. */
 const BUSY = 0.75;
 const CALM = 0.6;
@@ -51,6 +53,8 @@ export class MergeClock {
   #gridStart = 0;
   #tick = 0;
   #steps: number = 1;
+  /** Longest flush of each of the last intervals, ms; the present one is the last. */
+  readonly #longest: number[] = new Array<number>(FLUSHES_KEPT).fill(0);
 
   constructor(bounds: MergeWindow) {
     this.#bounds = bounds;
@@ -66,6 +70,11 @@ export class MergeClock {
   /** Viewers on the node. */
   get viewers(): number {
     return this.#viewers;
+  }
+
+  /** Longest time one flush held the event loop within the last ten seconds, ms. */
+  get longestFlushMs(): number {
+    return Math.max(...this.#longest);
   }
 
   /** A hub has its first viewer. */
@@ -119,10 +128,17 @@ export class MergeClock {
 
   #flushDirty(): void {
     this.#immediate = undefined;
+    const startMs = performance.now();
     for (const hub of this.#dirty) {
       for (let group = 0; group < GROUPS; group += 1) hub.flush(group);
     }
     this.#dirty.clear();
+    this.#held(performance.now() - startMs);
+  }
+
+  #held(flushMs: number): void {
+    const now = FLUSHES_KEPT - 1;
+    if (flushMs > (this.#longest[now] as number)) this.#longest[now] = flushMs;
   }
 
   #startGrid(): void {
@@ -155,9 +171,11 @@ export class MergeClock {
     this.#tick += 1;
     const perStep = GROUPS / this.#steps;
     const first = (this.#tick % this.#steps) * perStep;
+    const startMs = performance.now();
     for (const hub of this.#hubs.keys()) {
       for (let group = first; group < first + perStep; group += 1) hub.flush(group);
     }
+    this.#held(performance.now() - startMs);
     // Ticks the loop was too late for are made up for one after the other, but at most one window of them.
     const late = Math.floor(((performance.now() - this.#gridStart) * this.#steps) / this.windowMs) - this.#tick;
     if (late > this.#steps) this.#tick += late - this.#steps;
@@ -166,6 +184,8 @@ export class MergeClock {
   }
 
   #adapt(): void {
+    this.#longest.shift();
+    this.#longest.push(0);
     const before = this.#utilization;
     this.#utilization = performance.eventLoopUtilization();
     const busy = performance.eventLoopUtilization(this.#utilization, before).utilization;

@@ -43,6 +43,8 @@ export class Viewer {
   awaitsKey = false;
   /** True while that is because its queue was full. */
   lags = false;
+  /** True from a first picture that stands still, with sound, to the next key frame (low latency, see opening.ts). */
+  seesStill = false;
   /** True while the client has paused: nothing is sent. */
   paused = false;
   /** Messages not sent because the viewer did not keep up. */

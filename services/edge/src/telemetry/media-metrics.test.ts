@@ -16,6 +16,7 @@ const nothing: MediaSnapshot = {
   framesDropped: 0,
   sendQueueBytes: 0,
   mergeWindowMs: 0,
+  longestFlushMs: 0,
   relayPulls: [],
   relaySwitches: [],
 };
@@ -78,6 +79,7 @@ describe('media metrics', () => {
     const samples = await sample({
       sendQueueBytes: 7,
       mergeWindowMs: 35,
+      longestFlushMs: 4,
       relayPulls: [{ state: 'playing', count: 2 }],
     });
     assert.deepEqual(only(samples, 'live.send.queue'), [[[7, '']]]);

@@ -51,6 +51,7 @@ function measureNode(snapshot: MediaSnapshot, before: Map<string, number>, measu
   measure('live.connections.limit', snapshot.connectionLimit);
   measure('live.send.queue', snapshot.sendQueueBytes);
   measure('live.merge.window', snapshot.mergeWindowMs / 1_000);
+  measure('live.merge.flush', snapshot.longestFlushMs / 1_000);
   count('live.viewer.frames.dropped', snapshot.framesDropped);
   for (const source of ['publisher', 'relay'] as const) {
     measure('live.streams', snapshot.streams.filter((stream) => stream.source === source).length, { source });

@@ -61,6 +61,8 @@ export interface Crew extends Listeners {
   readonly processes: MetricSource;
   /** Largest merge window of the workers, ms. */
   readonly mergeWindowMs: number;
+  /** Longest flush of the workers, see MediaSnapshot. */
+  readonly longestFlushMs: number;
   list(): WorkerState[];
   /** The open connections of all workers. */
   connectionsOf(): Promise<OpenConnection[]>;
@@ -74,6 +76,7 @@ interface Run {
   /** Its open connections. */
   open: Map<string, ConnectionOpened>;
   mergeWindowMs: number;
+  longestFlushMs: number;
   /** Who wait for its figures and its list. */
   takeFigures: ((figures: SentFigure[]) => void)[];
   takeList: ((connections: SentConnection[]) => void)[];
@@ -98,7 +101,8 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   const events = (index: number): MemberEvents => ({
     began(run, send) {
       const desk = new FrontDesk(access, send);
-      runs.set(run, { desk, send, index, open: new Map(), mergeWindowMs: 0, takeFigures: [], takeList: [] });
+      const figures = { mergeWindowMs: 0, longestFlushMs: 0 };
+      runs.set(run, { desk, send, index, open: new Map(), ...figures, takeFigures: [], takeList: [] });
     },
     told(number, message) {
       const run = runs.get(number);
@@ -106,6 +110,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       if (message.kind === 'pulse') {
         connections.told(number, message.book);
         run.mergeWindowMs = message.mergeWindowMs;
+        run.longestFlushMs = message.longestFlushMs;
       } else if (message.kind === 'opened') {
         for (const one of message.connections) {
           run.open.set(one.id, one);
@@ -171,6 +176,9 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       processes: processesOf(runs),
       get mergeWindowMs() {
         return Math.max(0, ...[...runs.values()].map((run) => run.mergeWindowMs));
+      },
+      get longestFlushMs() {
+        return Math.max(0, ...[...runs.values()].map((run) => run.longestFlushMs));
       },
       list: () =>
         members.map(({ index, pid, restarts, run }) => ({ index, pid, restarts, viewers: connections.viewersOf(run) })),

@@ -32,6 +32,8 @@ export type ToWorker =
       http: string;
     }
   | { kind: 'answer'; call: number; refusal?: Refusal; grant?: number }
+  /** The place of a publisher or viewer is withdrawn: take it off. */
+  | { kind: 'withdraw'; grant: number; reason: CloseReason }
   /** Send the process's figures since they were last asked for. */
   | { kind: 'figures'; elapsedMs: number }
   /** Another configuration is in force. */
@@ -59,4 +61,4 @@ export type ToPrimary =
   | { kind: 'figures'; figures: SentFigure[] }
   | { kind: 'list'; connections: SentConnection[] }
   /** A sign of life with the worker's book. */
-  | { kind: 'pulse'; book: ReturnType<Connections['snapshot']>; mergeWindowMs: number };
+  | { kind: 'pulse'; book: ReturnType<Connections['snapshot']>; mergeWindowMs: number; longestFlushMs: number };

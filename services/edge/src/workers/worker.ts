@@ -10,8 +10,7 @@ import { processMetrics } from '@weir/telemetry/process-metrics';
 import { type Listeners, startListeners } from '../listeners.ts';
 import { Protocol } from '../rtmp/protocol.ts';
 import { Connections, type OpenConnection } from '../stream/connections.ts';
-import { createEncodings } from '../stream/encoding.ts';
-import { MergeClock } from '../stream/merge-clock.ts';
+import { hubSettings } from '../stream/hub-settings.ts';
 import { Streams, type StreamsOptions } from '../stream/streams.ts';
 import { Certificate } from '../tls/certificate.ts';
 import { publishByLink } from './link-publication.ts';
@@ -70,21 +69,13 @@ async function startWorker(
   const logger = createLogger(node, config.log.level).child({ worker: index });
   const events = new SentEvents(send);
   const connections = new Connections(config.limits.connections, events);
-  const clock = new MergeClock({ minMs: config.stream.mergeWindowMinMs, maxMs: config.stream.mergeWindowMaxMs });
   const protocol = new Protocol();
+  const { clocks, settings } = hubSettings(config, protocol);
   const access = new RemoteAccess(send);
-  const { chunkSizeBytes, idleTimeoutMs } = config.rtmp;
-  const { gopCacheBytes, gopCacheMs, viewerQueueBytes, viewerQueueMs, notFoundWaitMs, publisherGraceMs } =
-    config.stream;
+  const { idleTimeoutMs } = config.rtmp;
+  const { notFoundWaitMs, publisherGraceMs } = config.stream;
   const streams = new WorkerStreams(links, {
-    hub: {
-      clock,
-      encodings: createEncodings(protocol, chunkSizeBytes),
-      chunkSizeBytes,
-      gop: { maxBytes: gopCacheBytes, maxMs: gopCacheMs },
-      viewerQueueBytes,
-      viewerQueueMs,
-    },
+    hub: settings,
     // The primary keeps a stream for a while: to take it up again costs nothing.
     times: { lingerMs: 0, publisherGraceMs, notFoundWaitMs },
     connections,
@@ -107,9 +98,13 @@ async function startWorker(
     logger,
   });
   const ownProcess = processMetrics();
+  const state = (): ToPrimary => {
+    const { windowMs: mergeWindowMs, longestFlushMs } = clocks;
+    return { kind: 'pulse', book: connections.snapshot(), mergeWindowMs, longestFlushMs };
+  };
   const pulse = () => {
     events.flush();
-    send({ kind: 'pulse', book: connections.snapshot(), mergeWindowMs: clock.windowMs });
+    send(state());
   };
   const timer = setInterval(pulse, PULSE_MS);
   pulse();
@@ -121,13 +116,12 @@ async function startWorker(
     const until = Date.now() + GOODBYES_MS;
     while (streams.publishers + connections.list().length > 0 && Date.now() < until) await sleep(GOODBYES_MS / 100);
     clearInterval(timer);
-    clock.close();
+    clocks.close();
     ownProcess.close();
     events.flush();
     // Links say their last word in the next turn.
     setImmediate(() => {
-      const last: ToPrimary = { kind: 'pulse', book: connections.snapshot(), mergeWindowMs: clock.windowMs };
-      process.send?.(last, () => process.exit(0));
+      process.send?.(state(), () => process.exit(0));
     });
   };
   return {
@@ -158,7 +152,7 @@ async function startWorker(
         case 'configure': {
           const { stream, log, tls } = message.config;
           listeners.configure(message.config);
-          clock.setBounds({ minMs: stream.mergeWindowMinMs, maxMs: stream.mergeWindowMaxMs });
+          clocks.setBounds({ minMs: stream.mergeWindowMinMs, maxMs: stream.mergeWindowMaxMs });
           logger.level = log.level;
           try {
             certificate?.prepare(tls)();

@@ -1,0 +1,37 @@
+/** What the hubs of an app are made with. Before it: the section `stream` of the configuration; after it: streams.ts. */
+import type { Config } from '@weir/contracts/config/schema';
+import type { Protocol } from '../rtmp/protocol.ts';
+import { createEncodings } from './encoding.ts';
+import type { HubOptions } from './hub.ts';
+import { MergeClocks } from './merge-clocks.ts';
+
+/** Options of a hub by its app. */
+export type HubSettings = (app: string) => Omit<HubOptions, 'app' | 'name'>;
+
+/** True when `list` of the configuration names the app, or all with `*`. */
+export function namesApp(list: readonly string[], app: string): boolean {
+  return list.includes(app) || list.includes('*');
+}
+
+/** The clocks and the settings of one process; whoever makes them closes the clocks. */
+export function hubSettings(
+  { stream, rtmp }: Pick<Config, 'stream' | 'rtmp'>,
+  protocol: Protocol,
+): { clocks: MergeClocks; settings: HubSettings } {
+  const { mergeWindowMinMs, mergeWindowMaxMs, lowLatencyApps, lowLatencyMs, lowLatencyWindowMaxMs } = stream;
+  const clocks = new MergeClocks({
+    window: { minMs: mergeWindowMinMs, maxMs: mergeWindowMaxMs },
+    lowLatencyMaxMs: lowLatencyWindowMaxMs,
+  });
+  const common = {
+    encodings: createEncodings(protocol, rtmp.chunkSizeBytes),
+    chunkSizeBytes: rtmp.chunkSizeBytes,
+    gop: { maxBytes: stream.gopCacheBytes, maxMs: stream.gopCacheMs },
+    catchUpSpeed: stream.catchUpSpeed,
+    viewerQueueBytes: stream.viewerQueueBytes,
+    viewerQueueMs: stream.viewerQueueMs,
+  };
+  const usual = { ...common, clock: clocks.usual, shortestMs: undefined };
+  const quick = { ...common, clock: clocks.lowLatency, shortestMs: lowLatencyMs };
+  return { clocks, settings: (app) => (namesApp(lowLatencyApps, app) ? quick : usual) };
+}
