@@ -17,6 +17,8 @@ export interface MediaSnapshot {
   /** Bytes handed to sockets and not yet taken by the kernel. */
   sendQueueBytes: number;
   mergeWindowMs: number;
+  /** Longest time one flush of the fan-out held the event loop within the last ten seconds. */
+  longestFlushMs: number;
   relayPulls: { state: string; count: number }[];
   relaySwitches: { cause: string; count: number }[];
 }

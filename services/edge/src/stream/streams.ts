@@ -10,8 +10,9 @@ import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
 import type { Connections, CountedSocket, OpenConnection } from './connections.ts';
-import type { HubOptions, HubTap } from './hub.ts';
+import type { HubSettings } from './hub-settings.ts';
 import { LiveStream, type LocalPublisher, type OpenUpstream, type StreamTimes } from './live-stream.ts';
+import type { HubTap } from './taps.ts';
 import { Viewer, type ViewerTransport } from './viewer.ts';
 
 /** The right to publish a stream, cluster-wide. */
@@ -29,7 +30,8 @@ export interface StreamClaims {
 
 /** Options of {@link Streams}. */
 export interface StreamsOptions {
-  hub: Omit<HubOptions, 'app' | 'name'>;
+  /** What the hubs of an app are made with. */
+  hub: HubSettings;
   times: StreamTimes;
   claims: StreamClaims;
   openUpstream: OpenUpstream;
@@ -265,7 +267,7 @@ export class Streams {
     const known = this.#streams.get(key);
     if (known) return known;
     const stream: LiveStream = new LiveStream({
-      hub: { ...this.#options.hub, app, name },
+      hub: { ...this.#options.hub(app), app, name },
       times: this.#options.times,
       openUpstream: this.#options.openUpstream,
       onUnused: (unused) => {
