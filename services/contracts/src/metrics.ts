@@ -259,7 +259,6 @@ export const METRICS = define({
     attributes: [],
     description: 'Merge window in force',
   },
-  'live.relay.pulls': {
   'live.merge.flush': {
     kind: 'gauge',
     unit: 's',
@@ -267,6 +266,7 @@ export const METRICS = define({
     attributes: [],
     description: 'Longest time one flush of the fan-out held the event loop within the last ten seconds',
   },
+  'live.relay.pulls': {
     kind: 'gauge',
     unit: '{relay}',
     scope: 'node',

@@ -131,15 +131,6 @@ export const ConfigSchema = section({
     mergeWindowMaxMs: count(350, 'Largest merge window; the window grows with load up to it', 0, 5_000),
     gopCacheBytes: count(8_388_608, 'GOP cache of one stream at most; 0 = off'),
     gopCacheMs: count(10_000, 'GOP cache of one stream at most, in media time', 0),
-    notFoundWaitMs: count(3_000, 'How long a viewer waits for an unknown stream before StreamNotFound'),
-    newestWins: list(
-      [],
-      'Apps in which a new publisher of a stream replaces the present one, * = all; else it is refused',
-    ),
-    publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
-    viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
-    viewerQueueMs: count(
-      10_000,
     catchUpSpeed: count(
       4,
       'How many times real time a new viewer is brought from the cached key frame to the present; 0 = in one burst',
@@ -156,6 +147,15 @@ export const ConfigSchema = section({
       0,
     ),
     lowLatencyWindowMaxMs: count(50, 'Low latency: largest merge window', 0, 5_000),
+    notFoundWaitMs: count(3_000, 'How long a viewer waits for an unknown stream before StreamNotFound'),
+    newestWins: list(
+      [],
+      'Apps in which a new publisher of a stream replaces the present one, * = all; else it is refused',
+    ),
+    publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
+    viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
+    viewerQueueMs: count(
+      10_000,
       'Age of the oldest data queued for one viewer before frames are dropped; a viewer that takes nothing for so long is put out',
       100,
     ),

@@ -3,7 +3,6 @@
  * node), any number of viewers, and the times they wait for each other. Gone when it has neither.
  */
 import type { CloseReason } from '@weir/contracts/events';
-import type { StreamSource } from '../stats.ts';
 import { Hub, type HubOptions } from './hub.ts';
 import type { HubTap } from './taps.ts';
 import type { Viewer } from './viewer.ts';
