@@ -26,6 +26,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/edge.ts')).edge,
   },
   {
+    name: 'agent',
+    summary: 'measure a machine that runs no node: director, name server, NATS …',
+    load: async () => (await import('./commands/agent.ts')).agent,
+  },
+  {
     name: 'ingest',
     summary: 'run a copy of the ingest service',
     load: async () => (await import('./commands/ingest.ts')).ingest,

@@ -14,6 +14,8 @@ export const EVENT = {
   nodeMark: 'weir.node.mark',
   /** Somebody did something by a node's admin API, or tried: see {@link ADMIN_ATTRIBUTE}. */
   adminAction: 'weir.admin.action',
+  /** A director changed its state, seen by the agent on it: see {@link VRRP_ATTRIBUTE}. */
+  vrrp: 'weir.vrrp.change',
 } as const;
 
 export type ConnectionRole = 'publisher' | 'viewer' | 'relay';
@@ -77,6 +79,15 @@ export const NODE_MARK_ATTRIBUTE = {
   mark: 'weir.node.mark',
   /** Node that is meant, when it is not the one that sends. */
   node: 'weir.node.mark.node',
+} as const;
+
+/** Attribute names of {@link EVENT.vrrp}; the states are `VRRP_STATES` of site-metrics.ts. */
+export const VRRP_ATTRIBUTE = {
+  group: 'weir.vrrp.group',
+  /** The new state. */
+  state: 'weir.vrrp.state',
+  /** The state before. */
+  before: 'weir.vrrp.state.before',
 } as const;
 
 /** Attribute names of {@link EVENT.adminAction}: who did what to what, from where, with what outcome. */

@@ -12,7 +12,12 @@ import type { RunningPart } from './run-service.ts';
 export type StartPart = (config: Readonly<Config>, logger: Logger) => Promise<RunningPart>;
 
 /** All parts by name. */
-export const PARTS = { edge: startEdge, ingest: startIngestPart, store: startStorePart } as const;
+export const PARTS = {
+  edge: startEdge,
+  agent: startAgentPart,
+  ingest: startIngestPart,
+  store: startStorePart,
+} as const;
 
 /** Name of a part. */
 export type PartName = keyof typeof PARTS;
@@ -35,6 +40,13 @@ async function loadPlayer({ player }: Readonly<Config>): Promise<ReadonlyMap<str
   const { buildPlayer } = await import('@weir/player/bundle');
   const { faroUrl: url, faroKey: apiKey, samplePercent } = player;
   return buildPlayer({ measure: url === '' ? null : { url, apiKey, samplingRate: samplePercent / 100 } });
+}
+
+async function startAgentPart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {
+  const { startAgent } = await import('@weir/telemetry/main');
+  const agent = await startAgent(config, logger);
+  await agent.ready;
+  return { urls: {}, close: () => agent.close() };
 }
 
 async function startIngestPart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {

@@ -1,8 +1,10 @@
 /**
- * Runs one long-lived part in this process: says when it is ready (to the supervisor by IPC, else on stdout), and ends it
- * in good order on a signal or when the supervisor is gone. Before it: a command; after it: the part's main.ts.
+ * Runs one long-lived part in this process: says when it is ready (to the supervisor by IPC, else on stdout; to systemd
+ * where it asks), and ends it in good order on a signal or when the supervisor is gone. Before it: a command; after it:
+ * the part's main.ts.
  */
 import { createLogger, type Logger, type LogLevel } from '@weir/contracts/logger';
+import { systemdNotify } from './systemd-notify.ts';
 
 /** A part that runs. */
 export interface RunningPart {
@@ -38,18 +40,22 @@ const CLOSE_DEADLINE_MS = 4_000;
 export async function runService(options: ServiceOptions): Promise<number> {
   const logger = createLogger(options.part, options.logLevel);
   const stop = stopRequested();
+  const systemd = systemdNotify(process.env);
   const part = await options.start(logger);
   const message: ReadyMessage = { type: 'ready', urls: part.urls, pid: process.pid };
   if (process.send) process.send(message);
   else if (options.json) process.stdout.write(`${JSON.stringify(message)}\n`);
   logger.info({ urls: part.urls }, 'ready');
+  systemd?.ready();
   const why = await (part.ended ? Promise.race([stop, part.ended]) : stop);
   logger.info({ why }, 'stopping');
+  systemd?.stopping();
   const deadline = setTimeout(() => {
     logger.error({ deadlineMs: CLOSE_DEADLINE_MS }, 'not closed in time, leaving');
     process.exit(1);
   }, CLOSE_DEADLINE_MS);
   await part.close();
+  systemd?.close();
   clearTimeout(deadline);
   // An open IPC channel would keep the process alive.
   if (process.connected) process.disconnect?.();

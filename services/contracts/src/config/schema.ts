@@ -55,6 +55,15 @@ export const ConfigSchema = section({
     dataDir: text('.weir/node', 'Folder of this node’s outbox'),
     advertise: text('127.0.0.1', 'Host under which other members reach this node'),
   }),
+  agent: section({
+    groups: list(
+      [],
+      'Groups this machine directs, one entry each: name address=virtual address card=network card directors=how many',
+    ),
+    ipvs: Type.Boolean({ default: false, description: 'Tell what this machine’s kernel balances (IPVS)' }),
+    dnsServer: text('', 'address:port of the name server on this machine; empty = none'),
+    dnsNames: list([], 'Names that it is asked for; the zone holds a _health text for each'),
+  }),
   rtmp: section({
     host: text('0.0.0.0', 'Address of the RTMP listener'),
     port: port(1935, 'Port of the RTMP listener'),

@@ -1,0 +1,67 @@
+/**
+ * `weir agent`: measures a machine that has no media node (director, name server, NATS, ClickHouse …) and what runs
+ * there. Reads the configuration and joins the parts. Before it: the command line; after it: ingest.
+ */
+import { hostname } from 'node:os';
+import type { Config } from '@weir/contracts/config/schema';
+import { ConfigError } from '@weir/contracts/errors';
+import type { Logger } from '@weir/contracts/logger';
+import { connectNats } from '@weir/contracts/nats/connect';
+import { isNodeName } from '@weir/contracts/nats/names';
+import type { EventQueue } from './event-queue.ts';
+import { startMeasuring } from './measuring.ts';
+import { parseDirectedGroups } from './site/directed-groups.ts';
+import { dnsMetrics } from './site/dns.ts';
+import { ipvsMetrics } from './site/ipvs.ts';
+import { watchVrrp } from './site/vrrp.ts';
+
+/** A running agent. */
+export interface Agent {
+  readonly name: string;
+  /** Resolves when the next line of the UTC grid gives the first sample. */
+  readonly ready: Promise<void>;
+  /** Takes a sample off the grid into the outbox. */
+  flush(): Promise<void>;
+  /** Takes the last sample and gives NATS, if it is there, 2 s to take it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts to measure this machine; NATS need not be there.
+ * @throws ConfigError `AGENT_NAME`, `CONFIG_INVALID` (agent.groups), and what `startMeasuring` throws.
+ */
+export async function startAgent(config: Readonly<Config>, logger: Logger): Promise<Agent> {
+  const name = config.node.name === '' ? hostname().replaceAll('.', '-') : config.node.name;
+  if (!isNodeName(name)) {
+    throw new ConfigError('AGENT_NAME', `"${name}" is no name of a node (letters, digits, - and _): set node.name.`);
+  }
+  const { dnsServer, dnsNames, ipvs } = config.agent;
+  const groups = parseDirectedGroups(config.agent.groups);
+  let events: EventQueue | undefined;
+  const vrrp = groups.length > 0 ? watchVrrp({ groups, events: () => events, logger }) : undefined;
+  const sources = [
+    ...(vrrp ? [vrrp] : []),
+    ...(ipvs ? [ipvsMetrics(logger)] : []),
+    ...(dnsServer === '' ? [] : [dnsMetrics({ server: dnsServer, names: dnsNames, logger })]),
+  ];
+  const nats = connectNats(config.nats, `weir-${name}`, logger);
+  const end = async () => {
+    vrrp?.close();
+    await nats.close();
+  };
+  const identity = { node: name, role: 'agent' as const };
+  const measuring = await startMeasuring({ config, identity, nats, sources, logger }).catch(async (error: unknown) => {
+    await end();
+    throw error;
+  });
+  events = measuring.events;
+  return {
+    name,
+    ready: measuring.ready,
+    flush: () => measuring.flush(),
+    async close() {
+      await measuring.close();
+      await end();
+    },
+  };
+}
