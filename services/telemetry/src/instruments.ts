@@ -15,6 +15,7 @@ const GAP_BOUNDARIES = [0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30];
 
 /** Views that raise the series limit of instruments with one series per stream. */
 export const VIEWS: readonly ViewOptions[] = [
+  { instrumentName: 'live.app.*', aggregationCardinalityLimit: STREAM_SERIES_LIMIT },
   { instrumentName: 'live.stream.*', aggregationCardinalityLimit: STREAM_SERIES_LIMIT },
 ];
 

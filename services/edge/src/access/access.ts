@@ -4,7 +4,7 @@
  *
  *   socket:  address lists → connect rate → connections of the address → room on the node
  *   connect: callback (RTMP)
- *   stream:  address lists → keys and signatures → bitrate of the app → places of stream and app → callback
+ *   stream:  address lists → keys and signatures → quota of the app → viewers of the stream → callback
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -26,7 +26,9 @@ import {
 import { connectRateCheck } from './connect-rate.ts';
 import { keyCheck } from './keys.ts';
 import { Ledger } from './ledger.ts';
-import { parseQuotas } from './quotas.ts';
+import { type OtherNodes, QuotaKeeper } from './quota-keeper.ts';
+import { type AppQuota, type AppUse, parseQuotas } from './quotas.ts';
+import type { OwnUsage } from './shared-usage.ts';
 
 /** The parts of the configuration that are about access; all of them can change while the node runs. */
 export type AccessConfig = Pick<Config, 'access' | 'callbacks' | 'limits'>;
@@ -38,8 +40,12 @@ export interface AccessOptions {
   node: string;
   /** Takes a place on the node for a socket until it closes; a refusal when it is full. */
   room: (socket: ComingSocket) => Refusal | undefined;
-  /** The node's streams, for bitrates. */
+  /** The node's streams, for the bitrates of publishers. */
   streams: () => readonly StreamTraffic[];
+  /** What viewers of each app were sent, bytes since the node started. */
+  sentBytes: () => Iterable<readonly [app: string, bytes: number]>;
+  /** What apps use on the other nodes. */
+  others: OtherNodes;
   logger: Logger;
 }
 
@@ -47,6 +53,16 @@ export interface AccessOptions {
 export interface Grant {
   /** Gives the place back and tells the callback server; later calls do nothing. */
   end(reason: CloseReason): void;
+  /** Set by its holder: takes the client off, because its place is withdrawn (its app is over the quota). */
+  onWithdrawn?: (reason: CloseReason) => void;
+}
+
+/** What an app uses of its quota. */
+export interface AppUsage {
+  here: AppUse;
+  /** On all nodes, as far as this one knows. */
+  everywhere: AppUse;
+  quota: AppQuota;
 }
 
 /** Everything that a configuration decides, built as a whole: a reload that fails leaves all as it was. */
@@ -71,25 +87,39 @@ export class Access implements Admission {
   readonly #options: AccessOptions;
   readonly #ledger: Ledger;
   readonly #bitrates: BitrateGuard;
+  readonly #quotas: QuotaKeeper;
   #rules: Rules;
 
   /** @throws ConfigError for what cannot be used, see the checks. */
   constructor(options: AccessOptions) {
     this.#options = options;
-    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps } = options.config.limits;
+    const { node, logger, streams, sentBytes, others } = options;
+    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps, appGraceMs: graceMs } = options.config.limits;
     const quotas = parseQuotas(apps);
-    this.#ledger = new Ledger({ connectionsPerIp, viewersPerStream, quotas });
     this.#rules = this.#build(options.config);
-    this.#bitrates = new BitrateGuard({ limits: { bitsPerPublisher, quotas }, streams: options.streams });
+    const ledger = new Ledger({ connectionsPerIp, viewersPerStream });
+    this.#ledger = ledger;
+    this.#quotas = new QuotaKeeper({
+      node,
+      quotas,
+      graceMs,
+      ledger,
+      sentBytes,
+      others,
+      onPutOut: (app, count) => logger.warn({ app, ...count }, 'an app is over its quota: its newest are put out'),
+    });
+    this.#bitrates = new BitrateGuard({ bitsPerPublisher, streams });
   }
 
   /** Puts another configuration in force; whoever is in stays in. @throws ConfigError, and the old one stays in force. */
   configure(config: Readonly<AccessConfig>): void {
-    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps } = config.limits;
+    const { connectionsPerIp, viewersPerStream, bitsPerPublisher, apps, appGraceMs } = config.limits;
     const quotas = parseQuotas(apps);
     this.#rules = this.#build(config);
-    this.#ledger.limits = { connectionsPerIp, viewersPerStream, quotas };
-    this.#bitrates.limits = { bitsPerPublisher, quotas };
+    this.#ledger.limits = { connectionsPerIp, viewersPerStream };
+    this.#quotas.quotas = quotas;
+    this.#quotas.graceMs = appGraceMs;
+    this.#bitrates.bitsPerPublisher = bitsPerPublisher;
   }
 
   /** A client connected (HTTP: asks for a stream). Takes its places until the socket closes. */
@@ -117,7 +147,8 @@ export class Access implements Admission {
   /** A client wants to publish or play. Whoever is granted it must end the grant. */
   async ask(request: AccessRequest): Promise<Grant | Refusal> {
     const { streamChecks, callbacks } = this.#rules;
-    const refusal = await firstRefusal(streamChecks, request);
+    // Nothing may come between looking for room and taking it.
+    const refusal = (await firstRefusal(streamChecks, request)) ?? this.#quotas.refusal(request);
     if (refusal) return refusal;
     const place = this.#ledger.takeRole(request);
     if ('refused' in place) return place;
@@ -130,7 +161,7 @@ export class Access implements Admission {
     }
     const startedMs = performance.now();
     let ended = false;
-    return {
+    const grant: Grant = {
       end: (reason) => {
         if (ended) return;
         ended = true;
@@ -139,34 +170,44 @@ export class Access implements Admission {
         callbacks.tell({ ...about, event: 'close', action, reason, durationMs, timeMs: Date.now() });
       },
     };
+    place.withdraw = (reason) => grant.onWithdrawn?.(reason);
+    return grant;
   }
 
-  /** What an app uses of its quota. */
-  usageOf(app: string): { viewers: number; publishers: number; bitsPerSecond: number } {
-    const bitsPerSecond = Math.round(this.#bitrates.bitsPerSecondOf(app));
-    return { viewers: this.#ledger.viewersOf(app), publishers: this.#ledger.publishersOf(app), bitsPerSecond };
+  /** What each app uses: those with a client here, and `more`. */
+  apps(more: Iterable<string>): (AppUsage & { app: string })[] {
+    const keeper = this.#quotas;
+    return [...new Set([...this.#ledger.apps(), ...more])].map((app) => ({
+      app,
+      here: keeper.here(app),
+      everywhere: keeper.everywhere(app),
+      quota: keeper.quotas.of(app),
+    }));
+  }
+
+  /** What this node tells the others of quotas. */
+  get ownUsage(): OwnUsage {
+    const quotas = this.#quotas;
+    return { isNeeded: () => quotas.quotas.isAny, shares: () => quotas.shares() };
   }
 
   /** Asks and tells nothing any more. */
   close(): void {
     this.#bitrates.close();
+    this.#quotas.close();
     this.#rules.callbacks.close();
   }
 
   #build({ access, callbacks, limits }: Readonly<AccessConfig>): Rules {
     const { connectsPerIp, connectsPerIpBurst } = limits;
     const byAddress = access.allow.length + access.deny.length > 0 ? addressCheck(access) : undefined;
-    const overBitrate: StreamCheck = ({ action, app }) =>
-      action === 'play' && this.#bitrates.isOver(app)
-        ? { refused: 'app-limit', description: `The viewers of ${app} are sent all the bits they may be sent here.` }
-        : undefined;
     return {
       socketChecks: [
         ...(byAddress ? [byAddress] : []),
         ...(connectsPerIp > 0 ? [connectRateCheck(connectsPerIp, connectsPerIpBurst, () => performance.now())] : []),
       ],
-      // Addresses once more: a viewer by HLS has no connection that was looked at.
-      streamChecks: [({ address }) => byAddress?.(address), keyCheck(access, () => Date.now() / 1_000), overBitrate],
+      // Addresses once more: the lists may have changed since the client connected.
+      streamChecks: [({ address }) => byAddress?.(address), keyCheck(access, () => Date.now() / 1_000)],
       callbacks: new Callbacks(callbacks, this.#options.logger),
     };
   }

@@ -24,6 +24,7 @@ export function guardedHost({ access, streams, protocol }: GuardedHostOptions): 
       if ('refused' in grant) return grant;
       if (client.socket.destroyed) return gone(grant);
       const answer = await streams.publish(stream, client, revoke, protocol);
+      grant.onWithdrawn = revoke;
       if ('refused' in answer) {
         grant.end(answer.refused);
         return answer;
@@ -48,6 +49,11 @@ export function guardedHost({ access, streams, protocol }: GuardedHostOptions): 
           answer.end(reason);
           grant.end(reason);
         },
+      };
+      grant.onWithdrawn = (reason) => {
+        // Nothing may be written behind its last words.
+        playback.end(reason);
+        transport.end(reason);
       };
       return playback;
     },

@@ -1,16 +1,16 @@
 /**
  * Who has a place on this node: connections per client, viewers per stream, viewers and publishers per app. A place is
- * taken before slower checks are asked, so that a crowd that comes at once cannot pass a limit together.
+ * taken before slower checks are asked, so that a crowd that comes at once cannot pass a limit together. Places of an app
+ * keep their order: when it uses more than its quota, the newest go first.
  */
 import { clientKey } from './address.ts';
 import type { AccessRequest, Refusal } from './check.ts';
-import type { AppQuotas } from './quotas.ts';
+import type { AppUse } from './quotas.ts';
 
 /** Limits in force; 0 = none. Changing them touches nobody who is in. */
 export interface LedgerLimits {
   connectionsPerIp: number;
   viewersPerStream: number;
-  quotas: AppQuotas;
 }
 
 /** A place; `release` gives it back once, later calls do nothing. */
@@ -18,13 +18,22 @@ export interface Place {
   release(): void;
 }
 
+/** A place as viewer or publisher of an app. */
+export interface RolePlace extends Place {
+  /** Unix time, ms, since when it is taken. */
+  readonly sinceMs: number;
+  /** Set by whoever holds it: takes the client off, for a reason. Undefined while it is still being asked about. */
+  withdraw: ((reason: 'app-limit') => void) | undefined;
+}
+
+type Action = AccessRequest['action'];
+
 /** One per node. */
 export class Ledger {
   limits: LedgerLimits;
   readonly #clients = new Map<string, number>();
   readonly #streams = new Map<string, number>();
-  readonly #viewers = new Map<string, number>();
-  readonly #publishers = new Map<string, number>();
+  readonly #roles = { publish: new Map<string, Set<RolePlace>>(), play: new Map<string, Set<RolePlace>>() };
 
   constructor(limits: LedgerLimits) {
     this.limits = limits;
@@ -34,65 +43,73 @@ export class Ledger {
   takeConnection(address: string): Place | Refusal {
     const limit = this.limits.connectionsPerIp;
     const client = clientKey(address);
-    if (limit > 0 && (this.#clients.get(client) ?? 0) >= limit) {
+    const count = this.#clients.get(client) ?? 0;
+    if (limit > 0 && count >= limit) {
       return { refused: 'ip-limit', description: `${address} has ${limit} connections, and may have no more.` };
     }
-    return take([[this.#clients, client]]);
+    this.#clients.set(client, count + 1);
+    return { release: once(() => decrease(this.#clients, client)) };
   }
 
-  /** Takes a place for a publisher or viewer of a stream. */
-  takeRole({ action, app, name }: Pick<AccessRequest, 'action' | 'app' | 'name'>): Place | Refusal {
-    const quota = this.limits.quotas(app);
-    const full = (what: string, limit: number): Refusal => ({
-      refused: 'app-limit',
-      description: `${app} has ${limit} ${what} here, and may have no more.`,
-    });
-    if (action === 'publish') {
-      const { publishers: limit } = quota;
-      if (limit !== undefined && this.publishersOf(app) >= limit) return full('publishers', limit);
-      return take([[this.#publishers, app]]);
-    }
+  /** Takes a place for a publisher or viewer of a stream. What its app may have is the quota keeper's to say. */
+  takeRole({ action, app, name }: Pick<AccessRequest, 'action' | 'app' | 'name'>): RolePlace | Refusal {
     const stream = `${app}/${name}`;
-    const { viewersPerStream } = this.limits;
-    if (viewersPerStream > 0 && (this.#streams.get(stream) ?? 0) >= viewersPerStream) {
-      const description = `${stream} has ${viewersPerStream} viewers here, and may have no more.`;
-      return { refused: 'stream-limit', description };
+    const viewers = this.#streams.get(stream) ?? 0;
+    if (action === 'play') {
+      const { viewersPerStream: limit } = this.limits;
+      if (limit > 0 && viewers >= limit) {
+        const description = `${stream} has ${limit} viewers here, and may have no more.`;
+        return { refused: 'stream-limit', description };
+      }
+      this.#streams.set(stream, viewers + 1);
     }
-    if (quota.viewers !== undefined && this.viewersOf(app) >= quota.viewers) return full('viewers', quota.viewers);
-    return take([
-      [this.#streams, stream],
-      [this.#viewers, app],
-    ]);
+    const places = this.#roles[action].get(app) ?? new Set();
+    this.#roles[action].set(app, places);
+    const place: RolePlace = {
+      sinceMs: Date.now(),
+      withdraw: undefined,
+      release: once(() => {
+        if (action === 'play') decrease(this.#streams, stream);
+        places.delete(place);
+        if (places.size === 0 && this.#roles[action].get(app) === places) this.#roles[action].delete(app);
+      }),
+    };
+    places.add(place);
+    return place;
   }
 
-  /** Viewers of one app, those included who wait for their stream. */
-  viewersOf(app: string): number {
-    return this.#viewers.get(app) ?? 0;
+  /** Viewers and publishers of one app, those included who wait for their stream. */
+  countsOf(app: string): Pick<AppUse, 'viewers' | 'publishers'> {
+    return { viewers: this.#roles.play.get(app)?.size ?? 0, publishers: this.#roles.publish.get(app)?.size ?? 0 };
   }
 
-  /** Publishers of one app. */
-  publishersOf(app: string): number {
-    return this.#publishers.get(app) ?? 0;
+  /** At most `most` places of an app, the newest first. */
+  newest(action: Action, app: string, most: number): RolePlace[] {
+    return [...(this.#roles[action].get(app) ?? [])].slice(-most).reverse();
+  }
+
+  /** Every app that has somebody here. */
+  apps(): Set<string> {
+    return new Set([...this.#roles.play.keys(), ...this.#roles.publish.keys()]);
   }
 
   /** Entries kept; 0 when nobody is in. */
   get size(): number {
-    return this.#clients.size + this.#streams.size + this.#viewers.size + this.#publishers.size;
+    return this.#clients.size + this.#streams.size + this.#roles.play.size + this.#roles.publish.size;
   }
 }
 
-function take(counts: readonly [Map<string, number>, string][]): Place {
-  for (const [map, key] of counts) map.set(key, (map.get(key) ?? 0) + 1);
-  let isTaken = true;
-  return {
-    release() {
-      if (!isTaken) return;
-      isTaken = false;
-      for (const [map, key] of counts) {
-        const left = (map.get(key) ?? 1) - 1;
-        if (left > 0) map.set(key, left);
-        else map.delete(key);
-      }
-    },
+function decrease(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    work();
   };
 }

@@ -1,6 +1,6 @@
 /**
- * What one app (a customer's channel) may use of this node, as configured: one line per app. Before it: `limits.apps`;
- * after it: the ledger, which counts, and the bitrate guard, which measures.
+ * What one app (a customer's channel) may use of the cluster, as configured: one line per app. Before it: `limits.apps`;
+ * after it: the quota keeper, which compares it with what is used.
  */
 import { ConfigError } from '@weir/contracts/errors';
 
@@ -12,8 +12,15 @@ export interface AppQuota {
   bitsPerSecond?: number;
 }
 
+/** What an app uses, on one node or on all. */
+export type AppUse = Required<AppQuota>;
+
 /** The quota of each app; `*` stands for every app without one of its own (each of them alone). */
-export type AppQuotas = (app: string) => AppQuota;
+export interface AppQuotas {
+  /** False when no app has one. */
+  readonly isAny: boolean;
+  of(app: string): AppQuota;
+}
 
 const FIELDS = ['viewers', 'publishers', 'bitsPerSecond'] as const;
 
@@ -21,7 +28,7 @@ const FIELDS = ['viewers', 'publishers', 'bitsPerSecond'] as const;
 export function parseQuotas(entries: readonly string[]): AppQuotas {
   const quotas = new Map(entries.map(parseQuota));
   const others = quotas.get('*') ?? {};
-  return (app) => quotas.get(app) ?? others;
+  return { isAny: quotas.size > 0, of: (app) => quotas.get(app) ?? others };
 }
 
 function parseQuota(entry: string): [string, AppQuota] {

@@ -1,4 +1,5 @@
 /** What the admin API can see and do of its node: the seam between routes and everything else. */
+import type { AppUsage } from '../access/access.ts';
 import type { MediaSnapshot, StreamSnapshot } from '../stats.ts';
 import type { OpenConnection } from '../stream/connections.ts';
 import type { Drain } from './drain.ts';
@@ -29,7 +30,8 @@ export interface NodeHandle {
   notReady(): string[];
   /** Of all its processes. */
   connections(): OpenConnection[] | Promise<OpenConnection[]>;
-  usageOf(app: string): { viewers: number; publishers: number; bitsPerSecond: number };
+  /** What each app with a client or stream here uses, of its quota if it has one. */
+  apps(): (AppUsage & { app: string })[];
   readonly drain: Drain;
   /** Reads the configuration again; undefined when there is nothing it could be read from. @throws WeirError. */
   reload: (() => Reloaded) | undefined;

@@ -156,10 +156,11 @@ function readingRoutes(app: FastifyInstance, node: NodeHandle): void {
     streams: node.streams(),
   }));
   const apps = { ...DENIED, 200: Type.Object({ apps: Type.Array(AppSchema) }) };
-  app.get('/v1/apps', { schema: { summary: 'What each app uses of this node', response: apps } }, () => {
-    const names = new Set(node.streams().map((stream) => stream.app));
-    return { apps: [...names].map((name) => ({ app: name, ...node.usageOf(name) })) };
-  });
+  app.get('/v1/apps', { schema: { summary: 'What each app uses, here and in the cluster', response: apps } }, () => ({
+    apps: node
+      .apps()
+      .map(({ app: name, here, everywhere: cluster, quota }) => ({ app: name, ...here, cluster, quota })),
+  }));
   app.get<{ Querystring: ConnectionQuery }>(
     '/v1/connections',
     {

@@ -46,11 +46,19 @@ export const StreamSchema = Type.Object({
   audioFrames: Type.Integer(),
 });
 
+const useOf = (where: string) => ({
+  viewers: Type.Integer({ description: `Viewers ${where}, those who wait for their stream included` }),
+  publishers: Type.Integer({ description: `Publishers ${where}` }),
+  bitsPerSecond: Type.Integer({ description: `Sent to its viewers ${where}, over the last seconds` }),
+});
+
 export const AppSchema = Type.Object({
   app: Type.String(),
-  viewers: Type.Integer(),
-  publishers: Type.Integer(),
-  bitsPerSecond: Type.Integer({ description: 'Sent to its viewers by this node, over the last seconds' }),
+  ...useOf('on this node'),
+  cluster: Type.Object(useOf('on all nodes'), {
+    description: 'What this node knows: others say it once a second, and only of apps with a quota',
+  }),
+  quota: Type.Partial(Type.Object(useOf('at most')), { description: 'limits.apps; what is absent is not limited' }),
 });
 
 export const ConnectionSchema = Type.Object({

@@ -15,7 +15,7 @@ import type { Playback } from '../rtmp/session-host.ts';
 import { webSocketFrame } from '../stream/encoding.ts';
 import { DATA } from '../stream/media.ts';
 import type { Streams } from '../stream/streams.ts';
-import type { Served } from '../stream/viewer.ts';
+import type { Served, ViewerTransport } from '../stream/viewer.ts';
 
 /** Allows pages of any origin to read the stream. */
 export const CORS_HEADERS = {
@@ -68,7 +68,7 @@ interface FlvWire {
   begin(flvHeader: Buffer): Buffer | string;
   /** Bytes instead of media, when the stream never began; and after the media. */
   refuse(reason: CloseReason): Buffer | string;
-  goodbye: Buffer | string;
+  goodbye(reason: CloseReason): Buffer | string;
 }
 
 /** Serves a GET on its raw socket; ends `grant` when it is over. */
@@ -78,7 +78,7 @@ export function serveHttpFlv(name: StreamName, request: IncomingMessage, grant: 
     encoding: 'flv',
     begin: (header) => Buffer.concat([Buffer.from(HEAD, 'latin1'), header]),
     refuse: (reason) => refusal(httpStatus(reason), reason),
-    goodbye: '',
+    goodbye: () => '',
   });
 }
 
@@ -94,12 +94,24 @@ export function serveWebSocketFlv(
     protocol: 'ws-flv',
     encoding: 'ws-flv',
     begin: (header) => webSocketFrame([header], header.length),
-    refuse: (reason) => closeFrame(reason === 'stream-not-found' ? 4_404 : 1_013, reason),
-    goodbye: closeFrame(1_000, 'stream-ended'),
+    refuse: (reason) => closeFrame(reason === 'stream-not-found' ? 4_404 : TRY_AGAIN_LATER, reason),
+    goodbye: (reason) => closeFrame(GOODBYE[reason] ?? NORMAL, reason),
   });
 }
 
 const LAST_WORDS_MS = 2_000;
+
+// Close codes of WebSocket (RFC 6455 §7.4.1 and IANA's registry): what a player may make of the end.
+const NORMAL = 1_000;
+const POLICY = 1_008;
+const SERVICE_RESTART = 1_012;
+const TRY_AGAIN_LATER = 1_013;
+const GOODBYE: Partial<Record<CloseReason, number>> = {
+  shutdown: SERVICE_RESTART,
+  draining: SERVICE_RESTART,
+  'app-limit': TRY_AGAIN_LATER,
+  kicked: POLICY,
+};
 
 function serve(
   name: StreamName,
@@ -113,30 +125,32 @@ function serve(
   let ending: CloseReason | undefined;
   socket.setNoDelay(true);
   socket.setTimeout(0);
-  const playback: Playback = options.streams.play(
-    name,
-    { socket, userAgent: request.headers['user-agent'] ?? '' },
-    {
-      socket,
-      encoding: wire.encoding,
-      begin({ hasAudio, hasVideo }, served) {
-        began = true;
-        const header = options.protocol.flvHeader(hasAudio, hasVideo);
-        const wantsInfo = name.query.get(VIEWER_QUERY.info) === '1';
-        socket.write(wire.begin(served && wantsInfo ? Buffer.concat([header, infoTag(served, options)]) : header));
-      },
-      end(reason) {
-        if (ending) return;
-        ending = reason;
-        if (reason === 'slow-viewer') socket.destroy();
-        else {
-          socket.end(began ? wire.goodbye : wire.refuse(reason));
-          setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
-        }
-      },
+  const transport: ViewerTransport = {
+    socket,
+    encoding: wire.encoding,
+    begin({ hasAudio, hasVideo }, served) {
+      began = true;
+      const header = options.protocol.flvHeader(hasAudio, hasVideo);
+      const wantsInfo = name.query.get(VIEWER_QUERY.info) === '1';
+      socket.write(wire.begin(served && wantsInfo ? Buffer.concat([header, infoTag(served, options)]) : header));
     },
-    wire.protocol,
-  );
+    end(reason) {
+      if (ending) return;
+      ending = reason;
+      if (reason === 'slow-viewer') socket.destroy();
+      else {
+        socket.end(began ? wire.goodbye(reason) : wire.refuse(reason));
+        setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+      }
+    },
+  };
+  const client = { socket, userAgent: request.headers['user-agent'] ?? '' };
+  const playback: Playback = options.streams.play(name, client, transport, wire.protocol);
+  grant.onWithdrawn = (reason) => {
+    // Nothing may be written behind its last words.
+    playback.end(reason);
+    transport.end(reason);
+  };
   let finished = false;
   const finish = (reason: CloseReason) => {
     if (finished) return;

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRole, Protocol } from '@weir/contracts/events';
-import type { ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
+import type { AppSnapshot, ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
 
 /** What the book needs to know of a socket; viewers without a lasting connection count their bytes themselves. */
 export type CountedSocket = Pick<
@@ -46,8 +46,16 @@ export interface OpenConnection {
   close(reason: CloseReason): void;
 }
 
+/** The connections' part of a snapshot. */
+export type BookSnapshot = Pick<
+  MediaSnapshot,
+  'connections' | 'closed' | 'refused' | 'connectionLimit' | 'io' | 'apps' | 'sendQueueBytes'
+>;
+
 type CountKey = string;
 const MAX_USER_AGENT = 200;
+/** Apps told apart; what belongs to further ones goes under the empty name. Totals may not shrink, so none is forgotten. */
+const MAX_APPS = 5_000;
 
 /** One per node. */
 export class Connections {
@@ -59,6 +67,8 @@ export class Connections {
   readonly #closed = new Map<CountKey, number>();
   readonly #refused = new Map<CountKey, number>();
   readonly #io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
+  /** Of closed publishers and viewers. */
+  readonly #apps = new Map<string, { bytesIn: number; bytesOut: number }>();
   #accepted = 0;
 
   constructor(limit: number, observer: MediaObserver) {
@@ -112,6 +122,7 @@ export class Connections {
       close: (reason) => this.#close(connection, reason),
     };
     this.#open.add(connection);
+    this.#bytesOf(this.#appOf(opened));
     add(this.#opened, `${role} ${protocol}`);
     this.#observer.connectionOpened(opened);
     return connection;
@@ -130,17 +141,25 @@ export class Connections {
   }
 
   /** The connections' part of a snapshot. */
-  snapshot(): Pick<MediaSnapshot, 'connections' | 'closed' | 'refused' | 'connectionLimit' | 'io' | 'sendQueueBytes'> {
+  snapshot(): BookSnapshot {
     const open = new Map<CountKey, number>();
     const io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
     for (const role of ['publisher', 'viewer', 'relay'] as const) io.set(role, { ...this.#ioOf(role) });
+    const apps = new Map<string, AppSnapshot>();
+    for (const [app, bytes] of this.#apps) apps.set(app, { app, viewers: 0, publishers: 0, ...bytes });
     let sendQueueBytes = 0;
     for (const { opened, socket } of this.#open) {
+      const { bytesRead, bytesWritten = 0 } = socket;
       add(open, `${opened.role} ${opened.protocol}`);
       const total = io.get(opened.role) as { bytesIn: number; bytesOut: number };
-      total.bytesIn += socket.bytesRead;
-      total.bytesOut += socket.bytesWritten ?? 0;
+      total.bytesIn += bytesRead;
+      total.bytesOut += bytesWritten;
       sendQueueBytes += socket.writableLength;
+      if (opened.role === 'relay') continue;
+      const app = apps.get(this.#appOf(opened)) as AppSnapshot;
+      app[opened.role === 'viewer' ? 'viewers' : 'publishers'] += 1;
+      if (opened.role === 'viewer') app.bytesOut += bytesWritten;
+      else app.bytesIn += bytesRead;
     }
     return {
       connections: [...this.#opened].map(([key, opened]) => ({ ...roleOf(key), open: open.get(key) ?? 0, opened })),
@@ -155,8 +174,21 @@ export class Connections {
       }),
       connectionLimit: this.limit,
       io: [...io].map(([role, bytes]) => ({ role, ...bytes })),
+      apps: [...apps.values()],
       sendQueueBytes,
     };
+  }
+
+  /** What viewers of each app were handed, total; a small part of a snapshot, for who asks often. */
+  sentByApp(): Map<string, number> {
+    const sent = new Map<string, number>();
+    for (const [app, { bytesOut }] of this.#apps) sent.set(app, bytesOut);
+    for (const { opened, socket } of this.#open) {
+      if (opened.role !== 'viewer') continue;
+      const app = this.#appOf(opened);
+      sent.set(app, (sent.get(app) ?? 0) + (socket.bytesWritten ?? 0));
+    }
+    return sent;
   }
 
   /** Every open connection; a copy. */
@@ -170,6 +202,9 @@ export class Connections {
     const bytesIn = socket.bytesRead;
     const bytesQueued = socket.bytesWritten ?? 0;
     this.addIo(opened.role, bytesIn, bytesQueued);
+    const app = this.#bytesOf(this.#appOf(opened));
+    if (opened.role === 'viewer') app.bytesOut += bytesQueued;
+    else if (opened.role === 'publisher') app.bytesIn += bytesIn;
     add(this.#closed, `${opened.role} ${opened.protocol} ${reason}`);
     this.#observer.connectionClosed({
       ...opened,
@@ -180,6 +215,19 @@ export class Connections {
       framesDropped: connection.framesDropped,
       closedAtMs: Date.now(),
     });
+  }
+
+  /** The name its bytes go under. */
+  #appOf({ app }: Pick<ConnectionOpened, 'app'>): string {
+    return this.#apps.has(app) || this.#apps.size < MAX_APPS ? app : '';
+  }
+
+  #bytesOf(app: string): { bytesIn: number; bytesOut: number } {
+    const known = this.#apps.get(app);
+    if (known) return known;
+    const bytes = { bytesIn: 0, bytesOut: 0 };
+    this.#apps.set(app, bytes);
+    return bytes;
   }
 
   #ioOf(role: ConnectionRole): { bytesIn: number; bytesOut: number } {

@@ -12,6 +12,7 @@ const nothing: MediaSnapshot = {
   refused: [],
   connectionLimit: 10,
   io: [],
+  apps: [],
   streams: [],
   framesDropped: 0,
   sendQueueBytes: 0,
@@ -133,5 +134,18 @@ describe('media metrics', () => {
     const samples = await sample({ streams: [{ ...stream, name: 'x'.repeat(10_000) }] });
     const [figures] = only(samples, 'live.stream.viewers');
     assert.equal(String(figures?.[0]?.[1]).length, 'live '.length + MAX_NAME_LENGTH);
+  });
+
+  it('tell what each app uses, and nothing of one that nobody uses any more', async () => {
+    const shop = (viewers: number, bytesOut: number) => ({
+      apps: [{ app: 'shop', viewers, publishers: 1 - (viewers === 0 ? 1 : 0), bytesIn: 40, bytesOut }],
+    });
+    const samples = await sample(shop(2, 100), shop(0, 130), shop(0, 130), shop(1, 150));
+    assert.deepEqual(only(samples, 'live.app.viewers'), [[[2, 'shop']], [[0, 'shop']], [], [[1, 'shop']]]);
+    assert.deepEqual(only(samples, 'live.app.publishers'), [[[1, 'shop']], [[0, 'shop']], [], [[1, 'shop']]]);
+    assert.deepEqual(
+      only(samples, 'live.app.io').map((figures) => figures.filter(([, of]) => of === 'shop transmit')),
+      [[[100, 'shop transmit']], [[30, 'shop transmit']], [], [[20, 'shop transmit']]],
+    );
   });
 });

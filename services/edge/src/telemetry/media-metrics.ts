@@ -29,24 +29,42 @@ export function mediaMetrics(stats: MediaStats): MetricSource {
 /** Measures everything but single streams; returns the totals to compare the next sample with. */
 function measureNode(snapshot: MediaSnapshot, before: Map<string, number>, measure: Measure): Map<string, number> {
   const now = new Map<string, number>();
-  const count: Measure = (name, total, attributes = {}) => {
-    const key = JSON.stringify([name, ...Object.values(attributes)]);
-    now.set(key, total);
-    measure(name, increase(before.get(key) ?? 0, total), attributes);
+  const keyOf = (name: string, attributes: object) => JSON.stringify([name, ...Object.values(attributes)]);
+  const total = (name: string, attributes: object) => before.get(keyOf(name, attributes)) ?? 0;
+  const keep: Measure = (name, value, attributes = {}) => void now.set(keyOf(name, attributes), value);
+  const count: Measure = (name, value, attributes = {}) => {
+    keep(name, value, attributes);
+    measure(name, increase(total(name, attributes), value), attributes);
   };
   for (const { role, protocol, open, opened } of snapshot.connections) {
     measure('live.connections', open, { role, protocol });
     count('live.connections.opened', opened, { role, protocol });
   }
-  for (const { role, protocol, reason, count: total } of snapshot.closed) {
-    count('live.connections.closed', total, { role, protocol, reason });
+  for (const { role, protocol, reason, count: closed } of snapshot.closed) {
+    count('live.connections.closed', closed, { role, protocol, reason });
   }
-  for (const { protocol, reason, count: total } of snapshot.refused) {
-    count('live.connections.refused', total, { protocol, reason });
+  for (const { protocol, reason, count: refused } of snapshot.refused) {
+    count('live.connections.refused', refused, { protocol, reason });
   }
   for (const { role, bytesIn, bytesOut } of snapshot.io) {
     count('live.io', bytesIn, { 'network.io.direction': 'receive', role });
     count('live.io', bytesOut, { 'network.io.direction': 'transmit', role });
+  }
+  for (const { app, viewers, publishers, bytesIn, bytesOut } of snapshot.apps) {
+    const name = { app: app.slice(0, MAX_NAME_LENGTH) };
+    const received = { ...name, 'network.io.direction': 'receive' };
+    const sent = { ...name, 'network.io.direction': 'transmit' };
+    // Totals of an app that nobody uses any more are kept, and say nothing new.
+    const isIdle = viewers + publishers === 0 && total('live.app.io', sent) === bytesOut;
+    if (isIdle && total('live.app.io', received) === bytesIn) {
+      keep('live.app.io', bytesIn, received);
+      keep('live.app.io', bytesOut, sent);
+      continue;
+    }
+    measure('live.app.viewers', viewers, name);
+    measure('live.app.publishers', publishers, name);
+    count('live.app.io', bytesIn, received);
+    count('live.app.io', bytesOut, sent);
   }
   measure('live.connections.limit', snapshot.connectionLimit);
   measure('live.send.queue', snapshot.sendQueueBytes);
@@ -57,7 +75,7 @@ function measureNode(snapshot: MediaSnapshot, before: Map<string, number>, measu
     measure('live.streams', snapshot.streams.filter((stream) => stream.source === source).length, { source });
   }
   for (const { state, count: pulls } of snapshot.relayPulls) measure('live.relay.pulls', pulls, { state });
-  for (const { cause, count: total } of snapshot.relaySwitches) count('live.relay.switches', total, { cause });
+  for (const { cause, count: switches } of snapshot.relaySwitches) count('live.relay.switches', switches, { cause });
   return now;
 }
 

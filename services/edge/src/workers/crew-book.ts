@@ -3,9 +3,7 @@
  * and what the workers last told of theirs. Whoever reads it sees one node.
  */
 import type { ConnectionRole } from '@weir/contracts/events';
-import { Connections } from '../stream/connections.ts';
-
-type Book = ReturnType<Connections['snapshot']>;
+import { type BookSnapshot as Book, Connections } from '../stream/connections.ts';
 
 /** See the head of the file. Workers are told apart by a number that is never used twice. */
 export class CrewBook extends Connections {
@@ -28,6 +26,7 @@ export class CrewBook extends Connections {
       ...last,
       connections: last.connections.map((one) => ({ ...one, open: 0 })),
       closed: [...last.closed, ...closed],
+      apps: last.apps.map((app) => ({ ...app, viewers: 0, publishers: 0 })),
       sendQueueBytes: 0,
     };
     this.#gone = this.#gone ? sum([this.#gone, ended]) : ended;
@@ -42,6 +41,14 @@ export class CrewBook extends Connections {
     let count = super.count(role);
     for (const part of this.#parts.values()) count += openOf(part, role);
     return count;
+  }
+
+  override sentByApp(): Map<string, number> {
+    const sent = super.sentByApp();
+    for (const { apps } of [...this.#parts.values(), ...(this.#gone ? [this.#gone] : [])]) {
+      for (const { app, bytesOut } of apps) sent.set(app, (sent.get(app) ?? 0) + bytesOut);
+    }
+    return sent;
   }
 
   override snapshot(): Book {
@@ -73,6 +80,10 @@ function sum(books: readonly [Book, ...Book[]]): Book {
     io: sumBy(
       books.flatMap((book) => book.io),
       ['role'],
+    ),
+    apps: sumBy(
+      books.flatMap((book) => book.apps),
+      ['app'],
     ),
     sendQueueBytes: books.reduce((total, book) => total + book.sendQueueBytes, 0),
   };

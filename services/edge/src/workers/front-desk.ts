@@ -2,21 +2,10 @@
  * Who may in, answered for one worker's clients by the primary's access: limits, keys and callbacks are the node's,
  * whichever worker a client got. Before it: remote-access.ts in the worker; after it: the node's access and book.
  */
-import { EventEmitter } from 'node:events';
 import type { Admission, Grant } from '../access/access.ts';
 import type { Refusal } from '../access/check.ts';
+import { DistantSocket } from '../access/lasting-viewer.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
-
-/** A client's socket in another process, as far as its place on the node goes. */
-class DistantSocket extends EventEmitter<{ close: [] }> {
-  readonly remoteAddress: string;
-  readonly remotePort = 0;
-
-  constructor(address: string) {
-    super();
-    this.remoteAddress = address;
-  }
-}
 
 interface Client {
   socket: DistantSocket;
@@ -46,7 +35,7 @@ export class FrontDesk {
         return;
       }
       case 'left':
-        this.#clients.get(message.client)?.socket.emit('close');
+        this.#clients.get(message.client)?.socket.leave();
         this.#clients.delete(message.client);
         return;
       case 'connect': {
@@ -73,7 +62,7 @@ export class FrontDesk {
   close(): void {
     this.#closed = true;
     for (const grant of this.#grants.values()) grant.end('error');
-    for (const { socket } of this.#clients.values()) socket.emit('close');
+    for (const { socket } of this.#clients.values()) socket.leave();
     this.#grants.clear();
     this.#clients.clear();
   }
@@ -92,7 +81,9 @@ export class FrontDesk {
     if ('refused' in answer) return { refusal: answer };
     if (this.#closed) answer.end('error');
     this.#lastGrant += 1;
-    this.#grants.set(this.#lastGrant, answer);
-    return { grant: this.#lastGrant };
+    const grant = this.#lastGrant;
+    this.#grants.set(grant, answer);
+    answer.onWithdrawn = (reason) => this.#send({ kind: 'withdraw', grant, reason });
+    return { grant };
   }
 }

@@ -15,6 +15,8 @@ type Answer = Extract<ToWorker, { kind: 'answer' }>;
 export class RemoteAccess implements Admission {
   readonly #send: (message: ToPrimary) => void;
   readonly #calls = new Map<number, (answer: Answer) => void>();
+  /** Of this worker's clients, by their numbers in the primary. */
+  readonly #grants = new Map<number, Grant>();
   #lastCall = 0;
 
   constructor(send: (message: ToPrimary) => void) {
@@ -43,15 +45,19 @@ export class RemoteAccess implements Admission {
     const { action, app, name, query, protocol, address, port, userAgent } = request;
     const sent = { action, app, name, protocol, address, port, userAgent, query: query.toString() };
     const { refusal, grant } = await this.#call((call) => this.#send({ kind: 'ask', call, client, request: sent }));
-    if (refusal) return refusal;
-    let ended = false;
-    return {
+    if (refusal || grant === undefined) return refusal ?? { refused: 'error', description: 'Nobody answered.' };
+    const granted: Grant = {
       end: (reason: CloseReason) => {
-        if (ended || grant === undefined) return;
-        ended = true;
-        this.#send({ kind: 'end-grant', grant, reason });
+        if (this.#grants.delete(grant)) this.#send({ kind: 'end-grant', grant, reason });
       },
     };
+    this.#grants.set(grant, granted);
+    return granted;
+  }
+
+  /** The primary withdraws a place. */
+  withdrawn({ grant, reason }: Extract<ToWorker, { kind: 'withdraw' }>): void {
+    this.#grants.get(grant)?.onWithdrawn?.(reason);
   }
 
   /** The primary answered. */

@@ -1,0 +1,151 @@
+// Viewers by HLS under the same rules as all others: places, limits and quotas, kick, and names that nobody publishes.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import type { CloseReason } from '@weir/contracts/events';
+import { startTestNode, type TestNode } from '@weir/test/harness/edge';
+import { type ClipPublisher, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
+import { waitFor } from '@weir/test/harness/wait';
+
+const count = (node: TestNode, what: 'refused' | 'closed', reason: CloseReason) =>
+  node
+    .stats()
+    [what].filter((entry) => entry.protocol === 'hls' && entry.reason === reason)
+    .reduce((sum, entry) => sum + entry.count, 0);
+const ask = async (node: TestNode, path: string) => {
+  const response = await fetch(node.httpUrl(path));
+  const text = await response.text();
+  const error = text.startsWith('{') ? (JSON.parse(text) as { error: string; message?: string }) : undefined;
+  return { status: response.status, error: error?.error, message: error?.message, text };
+};
+interface Connection {
+  id: string;
+  protocol: string;
+  session: string;
+  bytesOut: number;
+}
+
+describe('viewers by HLS', () => {
+  let node: TestNode;
+  let publisher: ClipPublisher;
+  let limits: PartialConfig['limits'] = {};
+  const config = (): PartialConfig => ({ hls: { segmentMs: 500, partMs: 200 }, limits });
+  const reload = async (changed: PartialConfig['limits']) => {
+    limits = changed;
+    const answer = await fetch(`${node.urls.admin}/v1/reload`, { method: 'POST' });
+    assert.equal(answer.status, 200, await answer.text());
+  };
+  const viewers = async () => {
+    const response = await fetch(`${node.urls.admin}/v1/connections?role=viewer`);
+    return ((await response.json()) as { connections: Connection[] }).connections;
+  };
+  const room = async () =>
+    ((await (await fetch(`${node.urls.admin}/v1/node`)).json()) as { connections: number }).connections;
+  const watch = (session: string) => ask(node, `/shop/clip.m3u8?session=${session}`);
+  const kick = async (session: string) => {
+    const found = (await viewers()).find((one) => one.session === session);
+    return fetch(`${node.urls.admin}/v1/connections/${found?.id}`, { method: 'DELETE' });
+  };
+
+  before(async () => {
+    node = await startTestNode(config(), { reread: config });
+    publisher = await publishClip(node.rtmpUrl('shop/clip'));
+    await waitFor('a playlist', async () => (await watch('first')).status === 200);
+  });
+  after(async () => {
+    await publisher.close();
+    await node.close();
+  });
+
+  it('take a place each, as a publisher or an RTMP viewer does, and give it back', async () => {
+    assert.equal(await room(), 2);
+    assert.equal((await watch('second')).status, 200);
+    assert.equal((await watch('second')).status, 200);
+    assert.equal(await room(), 3);
+    await reload({ connections: 3 });
+    const full = await watch('third');
+    assert.deepEqual([full.status, full.error], [503, 'limit']);
+    assert.match(full.message ?? '', /full \(3 connections\)/);
+    await assert.rejects(playStream(node.rtmpUrl('shop/clip')), /full \(3 connections\)/);
+    assert.equal((await watch('first')).status, 200);
+    assert.equal((await kick('second')).status, 200);
+    assert.equal(await room(), 2);
+    assert.equal((await watch('third')).status, 200);
+    assert.equal(count(node, 'refused', 'limit'), 1);
+  });
+
+  it('are kicked for good, counted, and told so', async () => {
+    await reload({});
+    assert.equal((await watch('out')).status, 200);
+    const before = count(node, 'closed', 'kicked');
+    assert.equal((await kick('out')).status, 200);
+    for (const path of ['/shop/clip.m3u8?session=out', '/shop/clip/hls/0-1.m4s?session=out']) {
+      const answer = await ask(node, path);
+      assert.deepEqual([answer.status, answer.error], [403, 'kicked']);
+    }
+    assert.equal(count(node, 'closed', 'kicked'), before + 1);
+    assert.equal((await watch('first')).status, 200);
+  });
+
+  it('count against the limits of their address, their stream and their app, and the connect rate', async () => {
+    const here = (await viewers()).filter(({ protocol }) => protocol === 'hls').length;
+    const clients = await room();
+    for (const [changed, status, error] of [
+      [{ connectionsPerIp: clients }, 429, 'ip-limit'],
+      [{ viewersPerStream: here }, 503, 'stream-limit'],
+      [{ apps: [`shop viewers=${here}`] }, 503, 'app-limit'],
+    ] as const) {
+      await reload(changed as PartialConfig['limits']);
+      const answer = await watch(`new-${error}`);
+      assert.deepEqual([answer.status, answer.error], [status, error]);
+      assert.equal(count(node, 'refused', error), 1);
+      assert.equal((await watch('first')).status, 200, 'who is in stays');
+    }
+    await reload({ connectsPerIp: 1, connectsPerIpBurst: 1 });
+    const answers = [await watch('quick-1'), await watch('quick-2')];
+    assert.deepEqual(
+      answers.map(({ status, error }) => [status, error]),
+      [
+        [200, undefined],
+        [429, 'connect-rate'],
+      ],
+    );
+    await reload({});
+  });
+
+  it('are put out like others when their app is over its quota, and counted with their bytes', async () => {
+    assert.equal((await watch('last')).status, 200);
+    const total = (await viewers()).length;
+    assert.ok((await viewers()).every(({ bytesOut }) => bytesOut > 0));
+    await reload({ apps: [`shop viewers=${total - 1}`], appGraceMs: 3_000 });
+    // Those who ask stay viewers; the newest of them goes.
+    const sessions = (await viewers()).map(({ session }) => session).filter((session) => session !== 'last');
+    await waitFor(
+      'the newest to be out',
+      async () => {
+        for (const session of sessions) await watch(session);
+        return (await watch('last')).error === 'app-limit';
+      },
+      { timeoutMs: 20_000, everyMs: 500 },
+    );
+    assert.equal(count(node, 'closed', 'app-limit'), 1);
+    assert.equal((await watch('first')).status, 200);
+    await reload({});
+  });
+
+  it('that ask for many names that nobody publishes keep a bounded number of streams busy, and none for long', async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `nobody-${i}`);
+    const asking = names.map((name) => ask(node, `/shop/${name}.m3u8`));
+    const most = await waitFor('the taps', () => {
+      const unknown = node.stats().streams.filter(({ name }) => name.startsWith('nobody')).length;
+      return unknown >= 60 && unknown;
+    });
+    assert.ok(most <= 64, String(most));
+    // What is published is not held up by them.
+    assert.equal((await watch('beside')).status, 200);
+    const statuses = (await Promise.all(asking)).map(({ status, error }) => `${status} ${error}`);
+    assert.deepEqual([...new Set(statuses)].sort(), ['404 stream-not-found', '503 limit']);
+    assert.equal(statuses.filter((status) => status.startsWith('404')).length, 64);
+    await waitFor('them to be forgotten', () => node.stats().streams.every(({ name }) => !name.startsWith('nobody')));
+  });
+});
