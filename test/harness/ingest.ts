@@ -61,7 +61,8 @@ export async function startTestIngest(options: TestIngestOptions): Promise<TestI
   const values: PartialConfig = {
     log: { level: (process.env.WEIR_TEST_LOG as 'error' | undefined) ?? 'error' },
     ...config,
-    ingest: { host: '127.0.0.1', port: 0, ...config.ingest },
+    // its own samples would stand among those a test counts
+    ingest: { host: '127.0.0.1', port: 0, selfTelemetry: false, ...config.ingest },
     nats: { servers: [nats.url], ...config.nats },
     clickhouse: { url: store.url, user: store.writer.name, password: store.writer.password, ...config.clickhouse },
   };

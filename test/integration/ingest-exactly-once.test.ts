@@ -75,7 +75,7 @@ describe('exactly once', () => {
     }
     const expected = await traffic.end();
     await pipeline.holds("node LIKE 'killed-store-%'", expected);
-    assert.ok((await ingest.metric('weir_ingest_insert_failures_total', { class: 'transient' })) > 0);
+    assert.ok((await ingest.metric('weir_ingest_retries_total', { class: 'transient' })) > 0);
   });
 
   it('when NATS is killed at any moment and started again', async (context) => {

@@ -4,6 +4,7 @@
  * from it. Host and process names are OpenTelemetry's (semantic conventions 1.44); `live.*` is Weir's proposal for live media.
  */
 
+import { INGEST_METRICS } from './ingest-metrics.ts';
 import { SITE_METRICS } from './site-metrics.ts';
 
 export type InstrumentKind = 'counter' | 'up-down-counter' | 'gauge' | 'histogram';
@@ -210,6 +211,27 @@ export const METRICS = define({
     attributes: ['source'],
     description: 'Streams on the node by source (publisher, relay)',
   },
+  'live.app.viewers': {
+    kind: 'gauge',
+    unit: '{viewer}',
+    scope: 'node',
+    attributes: ['app'],
+    description: 'Viewers of one app (a customer’s channel) on this node, by any protocol, relays not counted',
+  },
+  'live.app.publishers': {
+    kind: 'gauge',
+    unit: '{publisher}',
+    scope: 'node',
+    attributes: ['app'],
+    description: 'Publishers of one app on this node',
+  },
+  'live.app.io': {
+    kind: 'counter',
+    unit: 'By',
+    scope: 'node',
+    attributes: ['app', 'network.io.direction'],
+    description: 'Bytes on the sockets of one app’s clients: received from its publishers, handed to its viewers',
+  },
   'live.stream.viewers': {
     kind: 'gauge',
     unit: '{viewer}',
@@ -280,6 +302,27 @@ export const METRICS = define({
     attributes: ['cause'],
     description: 'Changes of the upstream of a running pull',
   },
+  'live.external.links': {
+    kind: 'gauge',
+    unit: '{link}',
+    scope: 'node',
+    attributes: ['direction', 'state'],
+    description: 'Streams pulled from and pushed to servers that are no members, by state',
+  },
+  'live.external.failures': {
+    kind: 'counter',
+    unit: '{failure}',
+    scope: 'node',
+    attributes: ['direction'],
+    description: 'Times such a server refused a stream, was lost or fell silent',
+  },
+  'live.external.frames.dropped': {
+    kind: 'counter',
+    unit: '{frame}',
+    scope: 'node',
+    attributes: [],
+    description: 'Messages not sent to servers that take less than the stream',
+  },
   'live.failover.gap': {
     kind: 'histogram',
     unit: 's',
@@ -316,55 +359,7 @@ export const METRICS = define({
     attributes: [],
     description: 'Connection and fail-over events that came faster than they could be written to the outbox',
   },
-  'weir.ingest.lag': {
-    kind: 'gauge',
-    unit: '{message}',
-    scope: 'process',
-    attributes: ['partition'],
-    description: 'Telemetry messages of a partition that are not written yet',
-  },
-  'weir.ingest.delay': {
-    kind: 'gauge',
-    unit: 's',
-    scope: 'process',
-    attributes: [],
-    description: 'Age of the newest message at the moment it was written',
-  },
-  'weir.ingest.rows': {
-    kind: 'counter',
-    unit: '{row}',
-    scope: 'process',
-    attributes: ['table'],
-    description: 'Rows written to ClickHouse',
-  },
-  'weir.ingest.batches': {
-    kind: 'counter',
-    unit: '{batch}',
-    scope: 'process',
-    attributes: [],
-    description: 'Batches written to ClickHouse',
-  },
-  'weir.ingest.insert.time': {
-    kind: 'counter',
-    unit: 's',
-    scope: 'process',
-    attributes: [],
-    description: 'Time spent in inserts; divided by the batches it is the mean insert time',
-  },
-  'weir.ingest.retries': {
-    kind: 'counter',
-    unit: '{batch}',
-    scope: 'process',
-    attributes: [],
-    description: 'Batches that had to be sent again',
-  },
-  'weir.ingest.dead_letters': {
-    kind: 'counter',
-    unit: '{message}',
-    scope: 'process',
-    attributes: ['reason'],
-    description: 'Messages put aside because they could not be used, by reason',
-  },
+  ...INGEST_METRICS,
   ...SITE_METRICS,
 });
 

@@ -43,6 +43,9 @@ export const RESOURCE = {
 /** `service.name` of every Weir node. */
 export const SERVICE_NAME = 'weir';
 
+/** {@link RESOURCE.role} of a copy of ingest, which reports itself but is no media node and no machine of the cluster. */
+export const INGEST_ROLE = 'ingest';
+
 /** One network card in the inventory. `speedBitsPerSecond` is 0 when nobody knows it. */
 export interface NetworkCard {
   name: string;

@@ -1,11 +1,12 @@
 /**
- * What ingest tells about itself, as OpenTelemetry instruments shown in Prometheus' text format on `/metrics`.
- * Updated per batch, never per sample.
+ * What ingest tells about itself, as OpenTelemetry instruments out of the catalogue: shown in Prometheus' format on
+ * `/metrics`, and read by whoever is handed in besides (self/). Updated per batch, never per sample.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
-import { DEAD_LETTER_SUBJECT_PREFIX } from '@weir/contracts/nats/names';
+import type { Resource } from '@opentelemetry/resources';
+import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
+import { INGEST_METRICS, type IngestMetricName } from '@weir/contracts/ingest-metrics';
 import type { TableName } from '@weir/contracts/tables';
 import type { Batch, Fault, TablePayload, TelemetryMessage } from './decode/batch.ts';
 import type { InsertErrorClass } from './write/insert-error.ts';
@@ -26,73 +27,87 @@ export interface BatchFigures {
   readonly lost: number;
 }
 
+/** Who reads the instruments besides `/metrics`, and as whom they speak. */
+export interface IngestMetricsOptions {
+  readers?: readonly IMetricReader[];
+  resource?: Resource;
+}
+
+const MICROS_PER_SECOND = 1_000_000;
+
 /** Ingest's own instruments. */
 export class IngestMetrics {
-  readonly #exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
-  readonly #provider = new MeterProvider({ readers: [this.#exporter] });
-  readonly #meter = this.#provider.getMeter('weir.ingest');
-  readonly #messages = this.#counter('messages', '{message}', 'Messages taken from JetStream and dealt with');
-  readonly #bytes = this.#counter('received', 'By', 'Payload bytes of those messages');
-  readonly #batches = this.#counter('batches', '{batch}', 'Batches written');
-  readonly #rows = this.#counter('rows', '{row}', 'Rows written, by table');
-  readonly #repeats = this.#counter('repeats', '{message}', 'Messages recognised as sent before and left out');
-  readonly #lost = this.#counter(
-    'lost',
-    '{message}',
-    'Messages an outbox numbered that never came (dropped by its bounds)',
-  );
-  readonly #expired = this.#counter('expired', '{message}', 'Messages JetStream dropped while they were being written');
-  readonly #deadLetters = this.#counter(
-    'dead_letters',
-    '{message}',
-    `Messages put aside on ${DEAD_LETTER_SUBJECT_PREFIX}.>, by code`,
-  );
-  readonly #skipped = this.#counter('skipped', '{point}', 'Points and log records left out, by reason');
-  readonly #brokenEvents = this.#counter('broken_events', '{event}', 'Events with broken fields, stored as plain logs');
-  readonly #failures = this.#counter(
-    'insert.failures',
-    '{insert}',
-    'Inserts that failed and were tried again, by class and ClickHouse code',
-  );
-  readonly #sessions = this.#counter(
-    'session.failures',
-    '{session}',
-    'Sessions of a partition that ended and began anew at its record',
-  );
-  readonly #faroPayloads = this.#counter(
-    'faro.payloads',
-    '{payload}',
-    'Payloads of browsers, by status of the answer; duplicates were accepted before',
-  );
-  readonly #otlpRequests = this.#counter('otlp.requests', '{request}', 'Requests by OTLP, by signal and status');
-  readonly #otlpRejected = this.#counter(
-    'otlp.rejected',
-    '{point}',
-    'Points and records that OTLP senders were told are not taken',
-  );
-  readonly #refused = this.#counter(
-    'series.refused',
-    '{point}',
-    'Points of series beyond ingest.seriesPerNode, by node',
-  );
-  readonly #seconds = this.#meter.createHistogram('weir.ingest.insert.duration', {
-    unit: 's',
-    description: 'Time of successful inserts, all views included, by table',
-    advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+  readonly #exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
   });
+  readonly #provider: MeterProvider;
+  readonly #messages;
+  readonly #bytes;
+  readonly #batches;
+  readonly #rows;
+  readonly #repeats;
+  readonly #lost;
+  readonly #expired;
+  readonly #deadLetters;
+  readonly #skipped;
+  readonly #brokenEvents;
+  readonly #retries;
+  readonly #sessions;
+  readonly #faroPayloads;
+  readonly #otlpRequests;
+  readonly #otlpRejected;
+  readonly #refused;
+  readonly #deadManCalls;
+  readonly #selfDropped;
+  readonly #insertTime;
+  readonly #insertDuration;
+  readonly #delay;
+  #batchesWritten = 0;
 
-  /** Begins to show `gauges`. */
+  constructor({ readers = [], resource }: IngestMetricsOptions = {}) {
+    const all = [this.#exporter, ...readers];
+    this.#provider = new MeterProvider({ readers: all, ...(resource === undefined ? {} : { resource }) });
+    this.#messages = this.#counter('weir.ingest.messages');
+    this.#bytes = this.#counter('weir.ingest.received');
+    this.#batches = this.#counter('weir.ingest.batches');
+    this.#rows = this.#counter('weir.ingest.rows');
+    this.#repeats = this.#counter('weir.ingest.repeats');
+    this.#lost = this.#counter('weir.ingest.lost');
+    this.#expired = this.#counter('weir.ingest.expired');
+    this.#deadLetters = this.#counter('weir.ingest.dead_letters');
+    this.#skipped = this.#counter('weir.ingest.skipped');
+    this.#brokenEvents = this.#counter('weir.ingest.broken_events');
+    this.#retries = this.#counter('weir.ingest.retries');
+    this.#sessions = this.#counter('weir.ingest.session.failures');
+    this.#faroPayloads = this.#counter('weir.ingest.faro.payloads');
+    this.#otlpRequests = this.#counter('weir.ingest.otlp.requests');
+    this.#otlpRejected = this.#counter('weir.ingest.otlp.rejected');
+    this.#refused = this.#counter('weir.ingest.series.refused');
+    this.#deadManCalls = this.#counter('weir.ingest.deadman.calls');
+    this.#selfDropped = this.#counter('weir.ingest.self.dropped');
+    this.#insertTime = this.#counter('weir.ingest.insert.time');
+    const { unit, description } = INGEST_METRICS['weir.ingest.insert.duration'];
+    this.#insertDuration = this.#meter().createHistogram('weir.ingest.insert.duration', {
+      unit,
+      description,
+      advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+    });
+    this.#delay = this.#meter().createGauge('weir.ingest.delay', INGEST_METRICS['weir.ingest.delay']);
+  }
+
+  /** Batches this copy has written since it started. */
+  get batchesWritten(): number {
+    return this.#batchesWritten;
+  }
+
+  /** Begins to show `gauges` and what the process costs. */
   observe(gauges: IngestGauges): void {
     // the exporter goes on showing what was once observed: so a partition that was handed over is shown with 0
-    const lag = this.#meter.createObservableGauge('weir.ingest.lag', {
-      unit: '{message}',
-      description: 'Messages not yet written, by partition; 0 from copies that do not own it',
-    });
-    const owned = this.#meter.createObservableGauge('weir.ingest.owned', {
-      unit: '{partition}',
-      description: '1 from the copy that owns the partition, 0 from the others',
-    });
-    this.#meter.addBatchObservableCallback(
+    const lag = this.#observable('weir.ingest.lag');
+    const owned = this.#observable('weir.ingest.owned');
+    this.#meter().addBatchObservableCallback(
       (result) => {
         for (const { partition, isOwned, lag: messages } of gauges.partitions()) {
           result.observe(lag, messages, { partition });
@@ -101,30 +116,41 @@ export class IngestMetrics {
       },
       [lag, owned],
     );
-    this.#meter
-      .createObservableGauge('weir.ingest.series', { unit: '{series}', description: 'Series in this copy’s cache' })
-      .addCallback((result) => result.observe(gauges.cachedSeries()));
+    this.#observable('weir.ingest.series').addCallback((result) => result.observe(gauges.cachedSeries()));
+    this.#observable('weir.ingest.memory').addCallback((result) => result.observe(process.memoryUsage.rss()));
+    this.#meter()
+      .createObservableCounter('weir.ingest.cpu.time', INGEST_METRICS['weir.ingest.cpu.time'])
+      .addCallback((result) => {
+        const { user, system } = process.cpuUsage();
+        result.observe((user + system) / MICROS_PER_SECOND);
+      });
   }
 
   batchWritten(figures: BatchFigures, batch: Batch, tables: readonly TablePayload[]): void {
+    this.#batchesWritten++;
     this.#batches.add(1);
     this.#messages.add(figures.messages.length);
     this.#bytes.add(figures.messages.reduce((sum, message) => sum + message.payload.length, 0));
     this.#repeats.add(figures.repeats);
     this.#lost.add(figures.lost);
     for (const { table, rows } of tables) this.#rows.add(rows, { table });
+    // a zero is told too: whoever asks sees that there were none, not that nobody counted
+    for (const counter of [this.#deadLetters, this.#retries]) counter.add(0);
     for (const { fault } of figures.faults) this.#deadLetters.add(1, { code: fault.code });
     for (const [reason, count] of batch.counts.skipped) this.#skipped.add(count, { reason });
     this.#brokenEvents.add(batch.counts.brokenEvents);
+    const newest = figures.messages.at(-1);
+    if (newest) this.#delay.record(Math.max(0, Date.now() - newest.storedAtMs) / 1_000);
   }
 
   inserted(table: TableName, seconds: number): void {
-    this.#seconds.record(seconds, { table });
+    this.#insertTime.add(seconds);
+    this.#insertDuration.record(seconds, { table });
   }
 
   /** @param code ClickHouse's, empty when it did not answer. */
   insertFailed(table: TableName, errorClass: InsertErrorClass, code: string): void {
-    this.#failures.add(1, { table, class: errorClass, code });
+    this.#retries.add(1, { table, class: errorClass, code });
   }
 
   /** A browser's payload was answered. */
@@ -141,6 +167,16 @@ export class IngestMetrics {
   /** Points of a node's further series were left out. */
   refusedSeries(node: string, points: number): void {
     this.#refused.add(points, { node });
+  }
+
+  /** The dead man's switch called, tried to, or had no reason to. */
+  deadManCalled(result: 'sent' | 'failed' | 'withheld'): void {
+    this.#deadManCalls.add(1, { result });
+  }
+
+  /** Samples of ingest itself were given up. */
+  selfDropped(messages: number): void {
+    this.#selfDropped.add(messages);
   }
 
   expired(messages: number): void {
@@ -160,7 +196,15 @@ export class IngestMetrics {
     await this.#provider.shutdown();
   }
 
-  #counter(name: string, unit: string, description: string) {
-    return this.#meter.createCounter(`weir.ingest.${name}`, { unit, description });
+  #meter() {
+    return this.#provider.getMeter('weir.ingest');
+  }
+
+  #counter(name: IngestMetricName) {
+    return this.#meter().createCounter(name, INGEST_METRICS[name]);
+  }
+
+  #observable(name: IngestMetricName) {
+    return this.#meter().createObservableGauge(name, INGEST_METRICS[name]);
   }
 }

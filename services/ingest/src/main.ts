@@ -7,19 +7,26 @@ import type { Config } from '@weir/contracts/config/schema';
 import { portTaken } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
+import { ingestNode } from '@weir/contracts/nats/names';
 import fastify from 'fastify';
+import { type DeadManSwitch, startDeadManSwitch } from './deadman-switch.ts';
 import { FaroPublisher } from './faro/publisher.ts';
 import { registerFaro } from './faro/receiver.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
 import { OtlpPublisher } from './otlp/publisher.ts';
 import { registerOtlp } from './otlp/receiver.ts';
 import { healthRoutes } from './routes/health.ts';
+import { OwnSample, ownResource } from './self/own-sample.ts';
+import { type SelfTelemetry, startSelfTelemetry } from './self/self-telemetry.ts';
 import { createClickHouseWriter } from './write/clickhouse-writer.ts';
 import { copyName, startWriters, type Writers } from './write/writers.ts';
 
 /** What {@link startIngest} needs. */
 export interface IngestOptions {
-  config: Pick<Config, 'cluster' | 'site' | 'ingest' | 'faro' | 'otlp' | 'nats' | 'telemetry' | 'clickhouse'>;
+  config: Pick<
+    Config,
+    'cluster' | 'site' | 'ingest' | 'deadman' | 'faro' | 'otlp' | 'nats' | 'telemetry' | 'clickhouse'
+  >;
   logger: Logger;
 }
 
@@ -43,7 +50,9 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
   const name = copyName(config.ingest.name);
   const nats = connectNats(config.nats, `weir-ingest ${name}`, logger);
   const clickhouse = createClickHouseWriter(config.clickhouse, config.telemetry.partitions);
-  const metrics = new IngestMetrics();
+  const node = ingestNode(name);
+  const ownSample = config.ingest.selfTelemetry ? new OwnSample() : undefined;
+  const metrics = new IngestMetrics({ readers: ownSample ? [ownSample] : [], resource: ownResource(config, node) });
   // partitions are taken only once the port is ours
   let writers: Writers | undefined;
   metrics.observe({ partitions: () => writers?.partitions() ?? [], cachedSeries: () => writers?.cachedSeries() ?? 0 });
@@ -73,9 +82,13 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
     });
   }
 
+  let selfTelemetry: SelfTelemetry | undefined;
+  let deadMan: DeadManSwitch | undefined;
   const close = async () => {
     await app.close();
+    await deadMan?.close();
     await writers?.close();
+    await selfTelemetry?.close();
     await Promise.all([clickhouse.close(), nats.close(), metrics.close()]);
   };
   try {
@@ -85,6 +98,21 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
     throw portTaken(error, { host, port, key: 'ingest.port', part: 'INGEST' }) ?? error;
   }
   if (role !== 'receive') writers = startWriters({ config, copy: name, nats, clickhouse, metrics, logger });
+  if (ownSample) {
+    const onDropped = (messages: number) => metrics.selfDropped(messages);
+    selfTelemetry = startSelfTelemetry({ config: config.telemetry, node, sample: ownSample, nats, onDropped, logger });
+  }
+  if (role !== 'receive') {
+    deadMan = startDeadManSwitch({
+      config: config.deadman,
+      copy: name,
+      cluster: config.cluster,
+      batchesWritten: () => metrics.batchesWritten,
+      problems: () => writers?.problems() ?? [],
+      onCall: (result) => metrics.deadManCalled(result),
+      logger,
+    });
+  }
   const actualPort = (app.server.address() as AddressInfo).port;
   const url = `http://${host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host}:${actualPort}`;
   logger.info({ copy: name, url, role }, 'ingest listens');

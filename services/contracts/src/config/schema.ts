@@ -134,6 +134,15 @@ export const ConfigSchema = section({
       1_000,
     ),
     maxHops: count(4, 'Nodes between publisher and viewer at most', 1, 16),
+    external: list(
+      [],
+      'Other RTMP servers to pull from what nobody publishes here, as app/name=rtmp://…, app/*=rtmp://host/app/{name} or *=…; several URLs, with spaces between, are tried in turn',
+    ),
+    push: Type.Array(Type.String({ format: SECRET }), {
+      default: [],
+      description:
+        'Other RTMP servers to push to what is published on this node, one entry per target, written as in relay.external',
+    }),
   }),
   stream: section({
     mergeWindowMinMs: count(0, 'Smallest merge window; 0 = every message at once', 0, 5_000),
@@ -160,6 +169,14 @@ export const ConfigSchema = section({
     newestWins: list(
       [],
       'Apps in which a new publisher of a stream replaces the present one, * = all; else it is refused',
+    ),
+    backups: list(
+      [],
+      'Apps in which a second publisher of a stream stands by and takes over, * = all; elsewhere only one with ?backup=1 does',
+    ),
+    alwaysOn: list(
+      [],
+      'Apps whose viewers are shown a clip while nobody publishes the stream, as app=file.flv, * = all other apps; edges only',
     ),
     publisherGraceMs: count(10_000, 'How long viewers stay attached after a publisher left'),
     viewerQueueBytes: count(4_194_304, 'Bytes queued for one viewer before frames are dropped', 16_384),
@@ -190,7 +207,12 @@ export const ConfigSchema = section({
     bitsPerPublisher: count(0, 'Bits a second one publisher may send; over it for long it is closed; 0 = no limit'),
     apps: list(
       [],
-      'Quotas of apps on this node, one entry each: name (or *) viewers=n publishers=n bitsPerSecond=n, all optional',
+      'Quotas of apps in the whole cluster, one entry each: name (or *) viewers=n publishers=n bitsPerSecond=n, all optional',
+    ),
+    appGraceMs: count(
+      10_000,
+      'An app that is over its quota for so long has its newest viewers and publishers put out',
+      3_000,
     ),
   }),
   admin: section({
@@ -229,10 +251,23 @@ export const ConfigSchema = section({
     batchMaxMessages: count(2_000, 'Messages of one batch at most', 1, 100_000),
     batchMaxBytes: count(16_777_216, 'Payload bytes of one batch at most', 1_024),
     batchMaxDelayMs: count(500, 'A batch is written at the latest so long after its first message', 0),
+    selfTelemetry: Type.Boolean({
+      default: true,
+      description: 'Each copy reports itself (weir.ingest.*) through the pipeline it writes, besides /metrics',
+    }),
     seriesPerNode: count(
       20_000,
       'Distinct series of one node an hour and copy of ingest; further ones are left out and counted. 0 = no limit',
     ),
+  }),
+  deadman: section({
+    url: secret('', 'URL that ingest calls while it truly writes, so that silence is noticed elsewhere; empty = none'),
+    method: Type.Union([Type.Literal('GET'), Type.Literal('POST')], {
+      default: 'GET',
+      description: 'How it is called: GET, or POST with a line of JSON',
+    }),
+    intervalMs: count(60_000, 'How often it is called', 100),
+    timeoutMs: count(10_000, 'Time it has to answer', 10),
   }),
   otlp: section({
     tokens: Type.Array(Type.String({ format: SECRET }), {

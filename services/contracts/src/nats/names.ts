@@ -38,10 +38,12 @@ export const HEADER = {
 export const BUCKET = {
   /** Node heartbeats by node name; lease = {@link NODE_LEASE_MS}. */
   nodes: 'weir_nodes',
-  /** Who publishes which stream, by {@link kvKey} of `app/name`; lease = {@link STREAM_LEASE_MS}, worth nothing without its node. */
+  /** Who publishes which stream, by {@link kvKey} of `app/name`, and who stands by, by {@link standbyKey}; lease = {@link STREAM_LEASE_MS}, worth nothing without its node. */
   streams: 'weir_streams',
   /** Elected roles. */
   roles: 'weir_roles',
+  /** What the clients of each node use of their apps' quotas, by node; lease = {@link NODE_LEASE_MS}. */
+  usage: 'weir_usage',
   /** Which ingest copy owns which partition. */
   owners: 'weir_ingest_owners',
   /** Per partition: what was written and which batch is being written. No lease: this is what exactly-once rests on. */
@@ -65,6 +67,9 @@ export const NODE_LEASE_MS = 6_000;
 
 /** How often a node refreshes its heartbeat. */
 export const NODE_HEARTBEAT_MS = 2_000;
+
+/** How often a node says what its clients use of quotas: other nodes know of a new viewer or publisher that much later. */
+export const USAGE_SHARE_MS = 1_000;
 
 /** A stream's record counts while its node lives; what a dead node leaves behind is removed after this time. */
 export const STREAM_LEASE_MS = 60_000;
@@ -104,6 +109,15 @@ export function isNodeName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name);
 }
 
+/**
+ * The node name under which a copy of ingest reports itself: `ingest-` and the copy's name, which has it already where it
+ * begins so. What a node name cannot hold becomes `-`.
+ */
+export function ingestNode(copy: string): string {
+  const name = copy.replaceAll(/[^A-Za-z0-9_-]+/g, '-');
+  return (/^ingest(?![A-Za-z0-9])/.test(name) ? name : `ingest-${name}`).slice(0, 63);
+}
+
 /** A KV key for any text (stream names may hold characters that NATS refuses): base64url without padding. */
 export function kvKey(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64url');
@@ -114,6 +128,17 @@ export function fromKvKey(key: string): string {
   return Buffer.from(key, 'base64url').toString('utf8');
 }
 
+/** Key of a node's backup of a stream in the bucket {@link BUCKET.streams}: beside the stream's own, told apart by a dot. */
+export function standbyKey(stream: string, node: string): string {
+  return `${kvKey(stream)}.${node}`;
+}
+
+/** What a key of the bucket {@link BUCKET.streams} names; `standby` is the node of a {@link standbyKey}. */
+export function parseStreamKey(key: string): { stream: string; standby?: string } {
+  const [stream = '', standby] = key.split('.', 2);
+  return { stream: fromKvKey(stream), ...(standby === undefined ? {} : { standby }) };
+}
+
 /** All telemetry of one partition. */
 export function partitionSubject(partition: number): string {
   return `${TELEMETRY_SUBJECT_PREFIX}.${partition}.>`;
@@ -122,6 +147,11 @@ export function partitionSubject(partition: number): string {
 /** Durable consumer of one partition: its pending and unacknowledged messages are ingest's lag. */
 export function ingestConsumer(partition: number): string {
   return `weir-ingest-${partition}`;
+}
+
+/** Second consumer of a partition while a backlog is written: it reads the newest messages ahead and is no lag. */
+export function ingestAheadConsumer(partition: number): string {
+  return `weir-ingest-ahead-${partition}`;
 }
 
 /** A copy of ingest not heard of for this long has lost its partitions; the TTL of the bucket {@link BUCKET.owners}. */

@@ -4,7 +4,7 @@
  */
 import { type Attributes, type AttributeValue, attributeText, readAttributes } from '@weir/contracts/otlp/attributes';
 import { WireReader } from '@weir/contracts/otlp/wire';
-import { RESOURCE } from '@weir/contracts/resource';
+import { INGEST_ROLE, RESOURCE } from '@weir/contracts/resource';
 
 /** The four columns every table carries; empty = unknown. */
 export interface Identity {
@@ -48,8 +48,11 @@ export function readResource(bytes: Uint8Array, defaults: IdentityDefaults): Res
     identity,
     senderReport: isSender ? senderReport(identity, all) : undefined,
     machineReport: identity.machineId === '' ? undefined : machineReport(identity, attributes, all),
-    // senders by OTLP are in the table otlp_senders
-    nodeReport: identity.node === '' || isSender ? undefined : nodeReport(identity, attributes, all),
+    // senders by OTLP are in the table otlp_senders, copies of ingest are no media nodes
+    nodeReport:
+      identity.node === '' || isSender || text(RESOURCE.role) === INGEST_ROLE
+        ? undefined
+        : nodeReport(identity, attributes, all),
   };
 }
 
