@@ -21,12 +21,35 @@ export const VIEWS: readonly ViewOptions[] = [
 
 /** Creates all instruments of the catalogue on `meter`; returns how to feed them. */
 export function createInstruments(meter: Meter): Measure {
-  const feeds = new Map<MetricName, (value: number, attributes: Attributes | undefined) => void>();
+  const feeds = new Map<MetricName, Feed>();
   for (const definition of Object.values(METRICS)) feeds.set(definition.name as MetricName, feed(meter, definition));
   return (name, value, attributes) => feeds.get(name)?.(value, attributes);
 }
 
-function feed(meter: Meter, definition: MetricDefinition): (value: number, attributes: Attributes | undefined) => void {
+type Feed = (value: number, attributes: Attributes | undefined) => void;
+
+function feed(meter: Meter, definition: MetricDefinition): Feed {
+  const raw = rawFeed(meter, definition);
+  const { kind, resolution } = definition;
+  if (resolution === undefined) return raw;
+  if (kind !== 'counter') return (value, attributes) => raw(inSteps(value, resolution), attributes);
+  // what is left of an increase goes to the next one, so that sums stay true; such counters have few series
+  const rest = new Map<string, number>();
+  return (value, attributes) => {
+    const series = JSON.stringify(attributes);
+    const whole = value + (rest.get(series) ?? 0);
+    const told = Math.max(0, inSteps(whole, resolution));
+    rest.set(series, whole - told);
+    raw(told, attributes);
+  };
+}
+
+/** The nearest multiple of `step`, a power of ten, as the double that a decimal number of so many digits means. */
+export function inSteps(value: number, step: number): number {
+  return step < 1 ? Math.round(value * Math.round(1 / step)) / Math.round(1 / step) : Math.round(value / step) * step;
+}
+
+function rawFeed(meter: Meter, definition: MetricDefinition): Feed {
   const { name, unit, description } = definition;
   switch (definition.kind) {
     case 'counter': {
