@@ -17,12 +17,13 @@ const run = promisify(execFile);
 
 /** What a test looks at in a playlist. */
 function read(text: string) {
-  const uris = [...text.matchAll(/^(\S+\/hls\/(\d+)\.m4s)$/gm)].map(([, uri = '', number]) => ({
+  const uris = [...text.matchAll(/^(\S+\/hls\/\w+-(\d+)\.m4s\?\S*)$/gm)].map(([, uri = '', number]) => ({
     uri,
+    name: /[\w-]+\.m4s/.exec(uri)?.[0] ?? '',
     number: Number(number),
   }));
   const parts = [
-    ...text.matchAll(/#EXT-X-PART:DURATION=([\d.]+),URI="([^"]+?(\d+)\.(\d+)\.m4s)"(,INDEPENDENT=YES)?/g),
+    ...text.matchAll(/#EXT-X-PART:DURATION=([\d.]+),URI="([^"]+-(\d+)\.(\d+)\.m4s[^"]*)"(,INDEPENDENT=YES)?/g),
   ].map(([, duration, uri = '', segment, part, independent]) => ({
     duration: Number(duration),
     uri,
@@ -55,7 +56,8 @@ describe('HLS', () => {
     assert.equal(answer.status, 200, uri);
     return Buffer.from(await answer.arrayBuffer());
   };
-  const playlist = async (node: TestNode, query = '') => read((await text(node, `/live/hls-demo.m3u8${query}`)).body);
+  const playlist = async (node: TestNode, query = '?session=test') =>
+    read((await text(node, `/live/hls-demo.m3u8${query}`)).body);
 
   before(async () => {
     nats = await startNats();
@@ -73,10 +75,19 @@ describe('HLS', () => {
   });
 
   it('answers the first request with a part that a decoder can start from', async () => {
-    const { status, headers, body } = await text(second(), '/live/hls-demo.m3u8');
+    const first = await text(second(), '/live/hls-demo.m3u8');
+    assert.equal(first.status, 200);
+    assert.equal(first.headers.get('content-type'), 'application/vnd.apple.mpegurl');
+    assert.equal(first.headers.get('access-control-allow-origin'), '*');
+    assert.equal(first.headers.get('x-weir-node'), 'hls-b');
+    assert.match(
+      first.body,
+      /#EXT-X-STREAM-INF:BANDWIDTH=\d{6,},AVERAGE-BANDWIDTH=\d{6,},CODECS="avc1\.[0-9a-f]{6},mp4a\.40\.2",RESOLUTION=1280x720\n/,
+    );
+    const [, variant = ''] = /^(hls-demo\.m3u8\?session=[\w-]+)$/m.exec(first.body) ?? [];
+    const { status, headers, body } = await text(second(), `/live/${variant}`);
     assert.equal(status, 200);
-    assert.equal(headers.get('content-type'), 'application/vnd.apple.mpegurl');
-    assert.equal(headers.get('access-control-allow-origin'), '*');
+    assert.equal(headers.get('x-weir-connection'), first.headers.get('x-weir-connection'), 'one viewer');
     const { parts } = read(body);
     assert.equal(parts[0]?.independent, true);
     assert.equal(parts[0]?.part, 0);
@@ -87,7 +98,7 @@ describe('HLS', () => {
     for (let i = 0; i < 6; i++) {
       const last = seen.parts.at(-1);
       assert.ok(last);
-      const next = await playlist(second(), `?_HLS_msn=${last.segment}&_HLS_part=${last.part + 1}`);
+      const next = await playlist(second(), `?session=test&_HLS_msn=${last.segment}&_HLS_part=${last.part + 1}`);
       const newest = next.parts.at(-1);
       assert.ok(newest && (newest.segment > last.segment || newest.part > last.part), 'a newer part');
       seen = next;
@@ -190,25 +201,26 @@ describe('HLS', () => {
     assert.equal((await text(second(), '/live/nobody.m3u8')).status, 404);
     assert.equal((await text(second(), '/live/hls-demo/hls/1.m4s')).status, 404);
     const { first: number } = await playlist(second());
-    assert.equal((await text(second(), `/live/hls-demo.m3u8?_HLS_msn=${number + 100}`)).status, 400);
+    assert.equal((await text(second(), `/live/hls-demo.m3u8?session=test&_HLS_msn=${number + 100}`)).status, 400);
   });
 
-  it('lets in who has the key, and asks for every file with it', async () => {
+  it('lets in who has the key, and asks for every file with it', async (test) => {
     const guarded = await startTestNode({ node: { name: 'hls-c' }, access: { play: 'key', playKeys: ['*=right'] } });
+    test.after(() => guarded.close());
     const guest = publishFile(CLIP, guarded.rtmpUrl('live/hls-demo'));
+    test.after(() => guest.stop());
     assert.equal((await text(guarded, '/live/hls-demo.m3u8')).status, 401);
     assert.equal((await text(guarded, '/live/hls-demo.m3u8?key=wrong')).status, 403);
     const seen = await waitFor('the playlist', async () => {
       const { status, body } = await text(guarded, '/live/hls-demo.m3u8?key=right&session=s');
       return status === 200 ? read(body) : undefined;
     });
-    assert.match(seen.init, /\.mp4\?key=right$/);
+    assert.match(seen.init, /\.mp4\?key=right&session=s$/);
     const path = guarded.httpUrl(`/live/${seen.init}`);
-    const stranger = { headers: { 'user-agent': 'a stranger' } };
-    assert.equal((await fetch(path, stranger)).status, 200, 'the address holds the key');
-    assert.equal((await fetch(path.replace('right', 'wrong'), { headers: { 'user-agent': 'another' } })).status, 403);
-    await guest.stop();
-    await guarded.close();
+    const stranger = path.replace('session=s', 'session=stranger');
+    assert.equal((await fetch(stranger)).status, 200, 'the address holds the key');
+    assert.equal((await fetch(path.replace('key=right&session=s', 'key=wrong&session=x'))).status, 403);
+    assert.equal((await fetch(path.replace('key=right&', 'key=wrong&'))).status, 200, 'who is in is not asked again');
   });
 
   it('goes on with the next publisher, whose numbers are higher', async () => {

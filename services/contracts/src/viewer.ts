@@ -12,6 +12,12 @@ export const VIEWER_QUERY = {
 } as const;
 
 /**
+ * Response headers of an edge's HLS playlists: which edge it is and which connection, as in {@link ViewerInfo}; FLV viewers
+ * are told by {@link VIEWER_INFO_TAG}.
+ */
+export const VIEWER_HEADER = { node: 'X-Weir-Node', connection: 'X-Weir-Connection' } as const;
+
+/**
  * Name of the FLV script tag an edge sends first to an HTTP-FLV or WebSocket-FLV viewer that asked for it: `onWeir` with
  * one AMF0 object, {@link ViewerInfo}.
  */

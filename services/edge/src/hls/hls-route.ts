@@ -1,14 +1,20 @@
 /**
  * HLS over the node's HTTP port: `/app/name.m3u8`, and its files under `/app/name/hls/`. A stream is muxed from its first
  * request until nobody has asked for a while. Before it: http/server.ts; after it: one HlsStream per stream.
+ *
+ * Who asks without a session gets a multivariant playlist (codecs, bitrate, size) that gives it one; with a session the
+ * same address is the media playlist, whose files are asked for with the session too: so each viewer's bytes are its own.
+ * A cache in front may leave `session` out of its keys: names and bytes do not depend on it.
  */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { VIEWER_QUERY } from '@weir/contracts/viewer';
+import { VIEWER_HEADER, VIEWER_QUERY } from '@weir/contracts/viewer';
 import { parseStreamName, type StreamName, streamKey } from '../rtmp/names.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { HubMessage } from '../stream/hub-log.ts';
 import { type HlsLimits, HlsStream } from './hls-stream.ts';
 import { type HlsGrant, HlsViewers } from './hls-viewers.ts';
+import { parseFileName } from './playlist.ts';
 
 /** Messages of a stream from its headers and newest GOP on, until `stop`. */
 export type TapStream = (
@@ -19,7 +25,10 @@ export type TapStream = (
 /** Why a viewer may not watch, as HTTP says it. */
 export interface HlsRefusal {
   status: number;
+  /** A word for programs. */
   error: string;
+  /** A sentence for people. */
+  message?: string;
 }
 
 /** May this viewer watch? Asked once per viewer and node; the grant is ended when the viewer has gone. */
@@ -28,8 +37,12 @@ export type EnterHls = (name: StreamName, request: IncomingMessage) => Promise<H
 /** Options of {@link HlsRoute}. */
 export interface HlsRouteOptions {
   tap: TapStream;
+  /** Name of this node, told to viewers that ask for a playlist. */
+  node: string;
   /** Undefined lets everybody in. */
   enter?: EnterHls | undefined;
+  /** True when somebody publishes `app/name`, here or elsewhere. Undefined: nobody knows. */
+  isPublished?: (stream: string) => boolean;
   connections: Connections;
   limits: HlsLimits;
   /** How long the first request of a stream waits for it beyond what the first segment takes. */
@@ -41,18 +54,34 @@ interface Running {
   viewers: HlsViewers;
   tap: { stop(): void };
   askedAtMs: number;
+  /** Requests that wait for its media. */
+  waiting: number;
   ended: boolean;
 }
 
 const SWEEP_MS = 1_000;
 const ENDS_AFTER_MS = 20_000;
 const FOLDER = 'hls/';
+/** Streams that nobody is known to publish and that are waited for all the same: each costs a tap and a pull. */
+const MAX_UNKNOWN = 64;
 /** A part that does not come is given up after so many segments. */
 const BLOCK_SEGMENTS = 3;
 /** A request for what is that far ahead is a mistake (RFC 8216bis §6.2.5.2). */
 const MAX_AHEAD = 2;
 /** Paths remembered; they are few per stream and new with each part. */
 const MAX_PATHS = 10_000;
+/** Query parameter of a request that waits for a segment to come (RFC 8216bis §6.2.5.2). */
+const BLOCKING = '_HLS_msn';
+const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl';
+const MAX_SESSION = 100;
+const NOT_FOUND: HlsRefusal = { status: 404, error: 'stream-not-found' };
+const TOO_EARLY: HlsRefusal = { status: 400, error: 'too-early' };
+const KICKED: HlsRefusal = { status: 403, error: 'kicked', message: 'An operator closed this session.' };
+const TOO_MANY_UNKNOWN: HlsRefusal = {
+  status: 503,
+  error: 'limit',
+  message: 'Too many streams that nobody publishes are asked for: try again in a moment.',
+};
 const FILES_LAST = 'public, max-age=3600, immutable';
 
 /** One per node. */
@@ -83,31 +112,40 @@ export class HlsRoute {
   }
 
   async #answer(asked: Asked, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const session = asked.query.get(VIEWER_QUERY.session) ?? '';
-    const known = this.#running.get(asked.key)?.viewers.knows(request, session) ?? false;
+    const given = asked.query.get(VIEWER_QUERY.session)?.slice(0, MAX_SESSION);
+    const isFirst = asked.file === '' && !given && !asked.query.has(BLOCKING);
+    const session = isFirst ? randomUUID() : (given ?? '');
+    const viewers = this.#running.get(asked.key)?.viewers;
+    if (viewers?.isBarred(request, session)) return this.#refuse(response, KICKED);
+    const known = viewers?.knows(request, session) ?? false;
     const grant = known ? undefined : await this.#enter(asked, request);
-    if (grant && 'status' in grant) {
-      this.#refuse(response, grant.status, grant.error);
-      return;
+    if (grant && 'status' in grant) return this.#refuse(response, grant);
+    if (!known && !this.#mayRun(asked.key)) {
+      grant?.end('limit');
+      this.#options.connections.refuse('hls', 'limit');
+      return this.#refuse(response, TOO_MANY_UNKNOWN);
     }
     const running = this.#run(asked);
+    running.waiting += 1;
     const isThere =
       asked.file === '' ? await this.#awaitPlaylist(running, asked.query) : await this.#awaitFile(running, asked.file);
+    running.waiting -= 1;
     if (isThere !== true || running.ended) {
       grant?.end('stream-not-found');
-      this.#refuse(
-        response,
-        isThere === 'too-early' ? 400 : 404,
-        isThere === 'too-early' ? 'too-early' : 'stream-not-found',
-      );
+      if (grant) this.#options.connections.refuse('hls', 'stream-not-found');
+      this.#refuse(response, isThere === 'too-early' ? TOO_EARLY : NOT_FOUND);
+      // Nobody asks for what is not there again and again: its tap need not wait for that.
+      if (!running.stream.hasMedia && running.waiting === 0 && this.#running.get(asked.key) === running) {
+        this.#end(asked.key, 'stream-ended');
+      }
       return;
     }
     if (grant) running.viewers.enter(request, session, grant);
     const sent =
       asked.file === ''
-        ? this.#sendPlaylist(running, asked, request, response)
+        ? this.#sendPlaylist(running, asked, isFirst, session, request, response)
         : this.#sendFile(running, asked.file, request, response);
-    running.viewers.gave(request, sent);
+    running.viewers.gave(request, session, sent);
   }
 
   async #enter({ app, name, query }: Asked, request: IncomingMessage): Promise<HlsGrant | HlsRefusal> {
@@ -120,7 +158,7 @@ export class HlsRoute {
     // A newcomer waits for the next segment's beginning, and for its first part.
     await stream.until(() => stream.hasMedia || stream.isClosed, this.#options.notFoundWaitMs + 2 * segmentMs);
     if (!stream.hasMedia) return false;
-    const number = wholeNumber(query.get('_HLS_msn'));
+    const number = wholeNumber(query.get(BLOCKING));
     if (number === undefined) return true;
     if (!stream.has(number - MAX_AHEAD, 0)) return 'too-early';
     const part = wholeNumber(query.get('_HLS_part'));
@@ -130,8 +168,8 @@ export class HlsRoute {
 
   /** A hinted part is asked for before it is there; and another edge may have given this viewer its playlist. */
   async #awaitFile({ stream }: Running, file: string): Promise<boolean> {
-    const hinted = /^(\d+)\.\d+\.m4s$/.exec(file);
-    const isNext = hinted !== null && stream.has(Number(hinted[1]) - MAX_AHEAD, 0);
+    const hinted = parseFileName(file);
+    const isNext = hinted?.part !== undefined && stream.has(hinted.segment - MAX_AHEAD, 0);
     if (!stream.file(file) && (isNext || !stream.hasMedia)) {
       await stream.until(
         () => stream.file(file) !== undefined || stream.isClosed,
@@ -142,13 +180,23 @@ export class HlsRoute {
   }
 
   #sendPlaylist(
-    { stream }: Running,
+    { stream, viewers }: Running,
     { name, query }: Asked,
+    isFirst: boolean,
+    session: string,
     request: IncomingMessage,
     response: ServerResponse,
   ): number {
-    const playlist = stream.playlist(`${encodeURIComponent(name.split('/').at(-1) ?? '')}/${FOLDER}`, fileQuery(query));
-    return this.#send(response, 200, 'application/vnd.apple.mpegurl', 'no-cache', playlist ? [playlist] : [], request);
+    const last = encodeURIComponent(name.split('/').at(-1) ?? '');
+    if (!query.has(BLOCKING)) {
+      response.setHeader(VIEWER_HEADER.node, this.#options.node);
+      response.setHeader(VIEWER_HEADER.connection, viewers.connectionOf(request, session) ?? '');
+      response.setHeader('Access-Control-Expose-Headers', Object.values(VIEWER_HEADER).join(', '));
+    }
+    const files = fileQuery(query, session);
+    const playlist = isFirst ? stream.choice(`${last}.m3u8${files}`) : stream.playlist(`${last}/${FOLDER}`, files);
+    const caching = isFirst ? 'no-store' : 'no-cache';
+    return this.#send(response, 200, PLAYLIST_TYPE, caching, playlist ? [playlist] : [], request);
   }
 
   #sendFile({ stream }: Running, file: string, request: IncomingMessage, response: ServerResponse): number {
@@ -168,8 +216,17 @@ export class HlsRoute {
     return { ...parsed, query: new URLSearchParams(query) };
   }
 
-  #refuse(response: ServerResponse, status: number, error: string): void {
-    this.#send(response, status, 'application/json', 'no-store', [Buffer.from(`${JSON.stringify({ error })}\n`)]);
+  #refuse(response: ServerResponse, { status, error, message }: HlsRefusal): void {
+    const body = `${JSON.stringify({ error, message })}\n`;
+    this.#send(response, status, 'application/json', 'no-store', [Buffer.from(body)]);
+  }
+
+  /** Names that nobody is known to publish have a bound together, so that asking for many of them keeps nothing busy. */
+  #mayRun(key: string): boolean {
+    if (this.#running.get(key)?.stream.hasMedia || this.#options.isPublished?.(key)) return true;
+    let unknown = 0;
+    for (const [other, { stream }] of this.#running) if (other !== key && !stream.hasMedia) unknown += 1;
+    return unknown < MAX_UNKNOWN;
   }
 
   #send(
@@ -205,7 +262,7 @@ export class HlsRoute {
     }
     known?.viewers.close('stream-ended');
     const stream = new HlsStream(this.#options.limits);
-    const viewers = new HlsViewers((socket, session, userAgent) =>
+    const viewers = new HlsViewers((socket, session, userAgent, kick) =>
       this.#options.connections.open({
         role: 'viewer',
         protocol: 'hls',
@@ -214,9 +271,10 @@ export class HlsRoute {
         session,
         userAgent,
         socket,
+        kick,
       }),
     );
-    const running: Running = { stream, viewers, tap: { stop() {} }, askedAtMs: Date.now(), ended: false };
+    const running: Running = { stream, viewers, tap: { stop() {} }, askedAtMs: Date.now(), waiting: 0, ended: false };
     this.#running.set(key, running);
     running.tap = this.#options.tap(
       { app, name, query },
@@ -276,14 +334,10 @@ function parsePath(path: string): ParsedPath | undefined {
   }
 }
 
-/**
- * What of the playlist's query its files are asked for with: a signature, say, so that any edge can check it. Without one
- * the files have the same address for everybody, and caches in between can keep them.
- */
-function fileQuery(query: URLSearchParams): string {
-  const rest = new URLSearchParams(
-    [...query].filter(([name]) => !name.startsWith('_HLS_') && name !== VIEWER_QUERY.session),
-  );
+/** What of the playlist's query its files are asked for with: the session, and a signature, say, that any edge can check. */
+function fileQuery(query: URLSearchParams, session: string): string {
+  const rest = new URLSearchParams([...query].filter(([name]) => !name.startsWith('_HLS_')));
+  if (session !== '') rest.set(VIEWER_QUERY.session, session);
   return rest.size === 0 ? '' : `?${rest}`;
 }
 

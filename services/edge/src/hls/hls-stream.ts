@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto';
 import { asAmfObject, decodeAmf } from '../rtmp/amf0.ts';
 import type { HubMessage } from '../stream/hub-log.ts';
 import { AUDIO, VIDEO } from '../stream/media.ts';
+import { codecName } from './codec-names.ts';
 import { parseMedia } from './codecs.ts';
 import { initSegment, type Tracks } from './init-segment.ts';
-import { mediaPlaylist } from './playlist.ts';
+import { choicePlaylist, mediaPlaylist, parseFileName, QUERY_MARK } from './playlist.ts';
 import { type Part, Segmenter } from './segmenter.ts';
 
 /** Lengths and bounds. */
@@ -22,6 +23,7 @@ export interface HlsLimits {
 }
 
 interface Segment {
+  epoch: number;
   number: number;
   parts: Part[];
   complete: boolean;
@@ -38,9 +40,6 @@ interface Waiter {
 /** Requests that wait at once, of one stream; more are answered with what there is. */
 const MAX_WAITERS = 20_000;
 
-/** Playlists kept until the next part, by the query they were asked for with. */
-const MAX_PLAYLISTS = 100;
-
 /** See the head of the file. */
 export class HlsStream {
   readonly #limits: HlsLimits;
@@ -50,7 +49,8 @@ export class HlsStream {
   #segments: Segment[] = [];
   #init: { name: string; data: Buffer } | undefined;
   #sizeBytes = 0;
-  readonly #playlists = new Map<string, Buffer>();
+  /** The media playlist until the next part, cut where a viewer's query belongs. */
+  #pieces: { folder: string; pieces: string[] } | undefined;
   readonly #waiters = new Set<Waiter>();
 
   constructor(limits: HlsLimits) {
@@ -79,31 +79,42 @@ export class HlsStream {
     this.#segmenter?.push(message);
   }
 
-  /** The playlist's bytes, shared by all who ask; undefined while there is nothing. `query` follows every file's name. */
+  /** The media playlist; undefined while there is nothing. `query` follows every file's name. */
   playlist(folder: string, query: string): Buffer | undefined {
     if (!this.#init || !this.hasMedia) return undefined;
-    const key = `${folder}\n${query}`;
-    const known = this.#playlists.get(key);
-    if (known) return known;
-    const { segmentMs, partMs } = this.#limits;
-    const segments = this.#segments.map(({ number, parts, complete, durationMs }) => {
-      return { number, parts, complete, durationMs, startedAtMs: parts[0]?.startedAtMs ?? 0 };
-    });
-    const text = mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name, query });
-    const bytes = Buffer.from(text);
-    // Viewers with signatures of their own have playlists of their own.
-    if (this.#playlists.size < MAX_PLAYLISTS) this.#playlists.set(key, bytes);
-    return bytes;
+    if (this.#pieces?.folder !== folder) {
+      const { segmentMs, partMs } = this.#limits;
+      const segments = this.#segments.map((segment) => ({
+        ...segment,
+        startedAtMs: segment.parts[0]?.startedAtMs ?? 0,
+      }));
+      const text = mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name });
+      this.#pieces = { folder, pieces: text.split(QUERY_MARK) };
+    }
+    return Buffer.from(this.#pieces.pieces.join(query));
+  }
+
+  /** The multivariant playlist, which names the media playlist at `uri`; undefined while there is nothing. */
+  choice(uri: string): Buffer | undefined {
+    if (!this.hasMedia) return undefined;
+    const { video, audio, width, height } = this.#tracks;
+    const codecs = [video, audio].filter((track) => track !== undefined).map(codecName);
+    const rates = this.#segments.map(({ sizeBytes, durationMs }) => (sizeBytes * 8_000) / Math.max(durationMs, 1));
+    const durationMs = this.#segments.reduce((sum, segment) => sum + segment.durationMs, 0);
+    const meanBitrate = (this.#sizeBytes * 8_000) / Math.max(durationMs, 1);
+    const peakBitrate = Math.max(...rates);
+    return Buffer.from(choicePlaylist({ uri, codecs, peakBitrate, meanBitrate, width, height }));
   }
 
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
   file(name: string): readonly Buffer[] | undefined {
     if (name === this.#init?.name) return [this.#init.data];
-    const match = /^(\d+)(?:\.(\d+))?\.m4s$/.exec(name);
-    const segment = match && this.#segments.find(({ number }) => number === Number(match[1]));
+    const asked = parseFileName(name);
+    const segment =
+      asked && this.#segments.find(({ epoch, number }) => number === asked.segment && epoch === asked.epoch);
     if (!segment) return undefined;
-    if (match[2] === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
-    const part = segment.parts[Number(match[2])];
+    if (asked.part === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
+    const part = segment.parts[asked.part];
     return part && [part.data];
   }
 
@@ -169,7 +180,7 @@ export class HlsStream {
     const data = initSegment(this.#tracks);
     const name = `init-${createHash('sha256').update(data).digest('hex').slice(0, 12)}.mp4`;
     this.#init = { name, data };
-    this.#playlists.clear();
+    this.#pieces = undefined;
     this.#segments = [];
     this.#sizeBytes = 0;
     const { segmentMs, partMs } = this.#limits;
@@ -181,12 +192,19 @@ export class HlsStream {
   }
 
   #add(part: Part): void {
-    this.#playlists.clear();
+    this.#pieces = undefined;
     let segment = this.#segments.at(-1);
     if (!segment || segment.number !== part.segment) {
       // After a hole the numbers do not follow: a playlist holds only what does.
       if (segment && part.segment !== segment.number + 1) this.#forget(this.#segments.length);
-      segment = { number: part.segment, parts: [], complete: false, durationMs: 0, sizeBytes: 0 };
+      segment = {
+        epoch: this.#epoch ?? 0,
+        number: part.segment,
+        parts: [],
+        complete: false,
+        durationMs: 0,
+        sizeBytes: 0,
+      };
       this.#segments.push(segment);
     }
     segment.parts.push(part);

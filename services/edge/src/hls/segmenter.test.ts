@@ -7,6 +7,7 @@ import { type Part, Segmenter } from './segmenter.ts';
 
 const EPOCH = 1_795_000_000_123;
 const FRAME_MS = 40;
+const PERIOD_MS = 2 ** 32;
 const TRACKS: Tracks = {
   video: { codec: 'avc1', data: Buffer.from([1, 100, 0, 31]) },
   audio: undefined,
@@ -14,21 +15,28 @@ const TRACKS: Tracks = {
   height: 720,
 };
 
-/** Frames 40 ms apart from `fromMs` on; a key frame every `gopMs`, the first at `keyAtMs`. */
+/** Frames 40 ms apart from `fromMs` on; a key frame every `gopMs`, the first at `keyAtMs`. Timestamps wrap. */
 function frames(fromMs: number, untilMs: number, gopMs: number, keyAtMs = 0): HubMessage[] {
   const messages: HubMessage[] = [];
-  for (let timestamp = fromMs; timestamp < untilMs; timestamp += FRAME_MS) {
-    const isKey = (timestamp - keyAtMs) % gopMs === 0;
+  for (let at = fromMs; at < untilMs; at += FRAME_MS) {
+    const timestamp = at % PERIOD_MS;
+    const isKey = (at - keyAtMs) % gopMs === 0;
     const payload = Buffer.from([isKey ? 0x17 : 0x27, 1, 0, 0, 0, timestamp & 0xff, (timestamp >> 8) & 0xff, 7]);
-    const place = { epoch: EPOCH, sequence: timestamp / FRAME_MS, hops: 1, breaks: false, slot: '' };
+    const place = { epoch: EPOCH, sequence: at / FRAME_MS, hops: 1, breaks: false, slot: '' };
     messages.push({ type: 9, timestamp, viewerTimestamp: timestamp, payload, kind: isKey ? 'key' : 'frame', ...place });
   }
   return messages;
 }
 
-function cut(messages: readonly HubMessage[], epoch = EPOCH): Part[] {
+/** @param cameMs how long the publisher had been there. */
+function cut(messages: readonly HubMessage[], epoch = EPOCH, cameMs = 0): Part[] {
   const parts: Part[] = [];
-  const segmenter = new Segmenter(TRACKS, epoch, { segmentMs: 2_000, partMs: 500, onPart: (part) => parts.push(part) });
+  const segmenter = new Segmenter(TRACKS, epoch, {
+    segmentMs: 2_000,
+    partMs: 500,
+    nowMs: () => epoch + cameMs,
+    onPart: (part) => parts.push(part),
+  });
   for (const message of messages) segmenter.push(message);
   return parts;
 }
@@ -82,6 +90,39 @@ describe('the segmenter', () => {
       }
     });
   }
+
+  it('goes on over the wrap of timestamps after 49.7 days, the same for who comes before, at and after it', () => {
+    const start = PERIOD_MS - 10_096;
+    const all = cut(frames(start, start + 40_000, 2_000, start), EPOCH, start);
+    const numbers = [...new Set(all.map(({ segment }) => segment))];
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => (numbers[0] ?? 0) + index),
+      'no holes',
+    );
+    for (const [index, { startedAtMs, durationMs }] of all.entries())
+      assert.equal(startedAtMs + durationMs, all[index + 1]?.startedAtMs ?? startedAtMs + durationMs);
+    const known = new Map(all.map((part) => [`${part.segment}.${part.index}`, part]));
+    for (const laterMs of [4_000, 10_000, 12_000, 20_000]) {
+      const from = start + laterMs;
+      const late = cut(frames(from, start + 40_000, 2_000, start), EPOCH, from);
+      assert.ok(late.length > 20, `${late.length} parts`);
+      for (const part of late) {
+        const same = known.get(`${part.segment}.${part.index}`);
+        assert.ok(same, `${part.segment}.${part.index} is known`);
+        assert.deepEqual(keyOf(part), keyOf(same));
+      }
+    }
+  });
+
+  it('begins anew where the publisher counts anew, as one who comes in then', () => {
+    const again = frames(0, 20_000, 2_000);
+    const both = cut([...frames(100_000, 111_000, 2_000, 100_000), ...again], EPOCH, 100_000);
+    const newcomer = cut(again, EPOCH, 100_000);
+    assert.ok(newcomer.length > 20);
+    assert.deepEqual(both.slice(-newcomer.length).map(keyOf), newcomer.map(keyOf));
+    for (const { durationMs } of both) assert.ok(durationMs > 0 && durationMs <= 520, `${durationMs} ms`);
+  });
 
   it('numbers a later publisher higher', () => {
     const before = cut(frames(0, 10_000, 2_000)).at(-1)?.segment ?? 0;

@@ -2,15 +2,16 @@
  * Cuts a stream into segments and parts, by publisher timestamps and key frames alone: every edge, worker or restarted
  * process that sees the same messages makes the same segments, with the same numbers and bytes, wherever it came in.
  *
- * Time since the epoch is a grid of segments. Segment n begins at the first key frame of cell n; in a cell without one, at
+ * Time (media-clock.ts) is a grid of segments. Segment n begins at the first key frame of cell n; in a cell without one, at
  * the first frame after the cell. A newcomer has not seen where its cell began, so it waits for the next one. Numbers
- * count cells since 1970 (the epoch is the Unix time of publishing), so that they rise over a change of publisher.
+ * count cells since 1970, and media times are Unix times, so that both rise over a change of publisher.
  */
 import type { HubMessage } from '../stream/hub-log.ts';
 import { AUDIO, VIDEO } from '../stream/media.ts';
 import { audioDuration, parseMedia, type Sample } from './codecs.ts';
 import { fragment, type TimedSample } from './fragment.ts';
 import type { Tracks } from './init-segment.ts';
+import { MediaClock } from './media-clock.ts';
 
 /** A finished part. */
 export interface Part {
@@ -31,12 +32,15 @@ export interface Part {
 export interface SegmenterOptions {
   segmentMs: number;
   partMs: number;
+  /** The wall clock, Unix ms; another one in tests. */
+  nowMs?: () => number;
   onPart(part: Part): void;
 }
 
 interface Pending {
   sample: Sample;
-  timestamp: number;
+  /** Unix time, ms. */
+  timeMs: number;
 }
 
 /** An audio clock that is off by more than this was interrupted. */
@@ -46,7 +50,7 @@ const AUDIO_GAP_MS = 100;
 export class Segmenter {
   readonly #options: SegmenterOptions;
   readonly #tracks: Tracks;
-  readonly #epoch: number;
+  readonly #clock: MediaClock;
   #seen: number | undefined;
   #segment: number | undefined;
   #segmentAt = 0;
@@ -59,7 +63,7 @@ export class Segmenter {
 
   constructor(tracks: Tracks, epoch: number, options: SegmenterOptions) {
     this.#tracks = tracks;
-    this.#epoch = epoch;
+    this.#clock = new MediaClock(epoch, options.nowMs);
     this.#options = options;
   }
 
@@ -68,42 +72,48 @@ export class Segmenter {
     const { video, audio } = this.#tracks;
     const parsed = parseMedia(message);
     if (!parsed || !('sample' in parsed)) return;
-    const pending = { sample: parsed.sample, timestamp: message.timestamp };
+    const { timeMs, jumped } = this.#clock.at(message.timestamp);
+    if (jumped) this.#forget();
+    const pending = { sample: parsed.sample, timeMs };
     const isMain = video ? message.type === VIDEO : message.type === AUDIO;
-    if (isMain) this.#cut(message.timestamp, parsed.sample.isKey);
+    if (isMain) this.#cut(timeMs, parsed.sample.isKey);
     if (this.#segment === undefined) return;
     if (message.type === VIDEO && video) this.#video.push(pending);
     else if (message.type === AUDIO && audio) this.#audio.push(pending);
   }
 
-  #cellOf(timestamp: number): number {
-    return Math.floor((this.#epoch + timestamp) / this.#options.segmentMs);
+  /** The publisher counts anew: what was begun can't be ended, and the rest is as for a newcomer. */
+  #forget(): void {
+    this.#seen = undefined;
+    this.#segment = undefined;
+    this.#video = [];
+    this.#audio = [];
   }
 
-  /** Whether a segment or part begins with the frame at `timestamp`; ends those before it. */
-  #cut(timestamp: number, isKey: boolean): void {
-    const cell = this.#cellOf(timestamp);
+  /** Whether a segment or part begins with the frame at `timeMs`; ends those before it. */
+  #cut(timeMs: number, isKey: boolean): void {
+    const cell = Math.floor(timeMs / this.#options.segmentMs);
     const current = this.#segment ?? this.#seen ?? cell;
     this.#seen ??= cell;
     if (cell > current && (isKey || cell > current + 1)) {
-      this.#endPart(timestamp, true);
+      this.#endPart(timeMs, true);
       // Without a key frame the segment of the cell that is over begins now, at its end.
       this.#segment = isKey ? cell : cell - 1;
-      this.#segmentAt = timestamp;
-      this.#partAt = timestamp;
+      this.#segmentAt = timeMs;
+      this.#partAt = timeMs;
       this.#part = 0;
       this.#audioAt = undefined;
     } else if (this.#segment !== undefined) {
       const { partMs } = this.#options;
       const partOf = (time: number) => Math.floor((time - this.#segmentAt) / partMs);
-      if (partOf(timestamp) === partOf(this.#partAt)) return;
-      this.#endPart(timestamp, false);
+      if (partOf(timeMs) === partOf(this.#partAt)) return;
+      this.#endPart(timeMs, false);
       this.#part += 1;
-      this.#partAt = timestamp;
+      this.#partAt = timeMs;
     }
   }
 
-  #endPart(timestamp: number, last: boolean): void {
+  #endPart(timeMs: number, last: boolean): void {
     const segment = this.#segment;
     if (segment === undefined) return;
     const video = this.#video.splice(0);
@@ -111,17 +121,17 @@ export class Segmenter {
     if (video.length === 0 && audio.length === 0) return;
     const data = fragment(
       ((segment % 0x100000) << 8) | (this.#part & 0xff),
-      { start: video[0]?.timestamp ?? 0, samples: timedVideo(video, timestamp) },
+      { start: video[0]?.timeMs ?? 0, samples: timedVideo(video, timeMs) },
       this.#timedAudio(audio),
     );
     this.#options.onPart({
       segment,
       index: this.#part,
       data,
-      durationMs: timestamp - this.#partAt,
+      durationMs: timeMs - this.#partAt,
       independent: video[0]?.sample.isKey ?? true,
       last,
-      startedAtMs: this.#epoch + this.#partAt,
+      startedAtMs: this.#partAt,
     });
   }
 
@@ -130,7 +140,7 @@ export class Segmenter {
     const config = this.#tracks.audio;
     const [first] = audio;
     if (!config || !first) return { start: 0, samples: [] };
-    const told = Math.round((first.timestamp * config.sampleRate) / 1_000);
+    const told = Math.round(first.timeMs * (config.sampleRate / 1_000));
     const isOff = Math.abs(told - (this.#audioAt ?? told)) > (AUDIO_GAP_MS * config.sampleRate) / 1_000;
     const start = this.#audioAt === undefined || isOff ? told : this.#audioAt;
     let at = start;
@@ -146,9 +156,9 @@ export class Segmenter {
 
 /** Each frame lasts until the next one; the last until `end`, where the next part begins. */
 function timedVideo(video: readonly Pending[], end: number): TimedSample[] {
-  return video.map(({ sample, timestamp }, index) => ({
+  return video.map(({ sample, timeMs }, index) => ({
     data: sample.data,
-    duration: Math.max(0, (video[index + 1]?.timestamp ?? end) - timestamp),
+    duration: Math.max(0, (video[index + 1]?.timeMs ?? end) - timeMs),
     offset: sample.offsetMs,
     isKey: sample.isKey,
   }));

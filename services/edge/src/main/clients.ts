@@ -43,6 +43,7 @@ export async function startClients({ config, node, media, observer, player, onCl
   const { segmentMs, partMs, segments, maxBytes } = config.hls;
   const hls = new HlsRoute({
     tap: (stream, tap) => streams.tap(stream, tap),
+    node,
     enter: async (stream, request) => {
       const caller = callerOf(request.socket, 'hls', request.headers['user-agent'] ?? '');
       const granted = await access.ask({ action: 'play', ...stream, ...caller });
