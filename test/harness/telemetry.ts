@@ -97,6 +97,7 @@ export function mediaSnapshot(some: Partial<MediaSnapshot> = {}): MediaSnapshot 
     refused: [],
     connectionLimit: 8_000,
     io: [],
+    apps: [],
     streams: [],
     framesDropped: 0,
     sendQueueBytes: 0,
@@ -104,6 +105,7 @@ export function mediaSnapshot(some: Partial<MediaSnapshot> = {}): MediaSnapshot 
     longestFlushMs: 0,
     relayPulls: [],
     relaySwitches: [],
+    externals: { links: [], failures: [], framesDropped: 0 },
     ...some,
   };
 }

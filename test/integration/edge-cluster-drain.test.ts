@@ -51,6 +51,8 @@ describe('a node that is drained', () => {
 
   it('as an origin hands its streams to the other, and the viewer misses no frame', async () => {
     const first = carrying() as TestNode;
+    const moves = () => edgeB.stats().relaySwitches.find(({ cause }) => cause === 'moved')?.count ?? 0;
+    const before = moves();
     const { status, stdout } = await drain(first.name, '--wait', '20');
     assert.deepEqual([status, stdout], [0, `${first.name} drains.\n${first.name} is empty.\n`]);
     const second = carrying() as TestNode;
@@ -64,7 +66,7 @@ describe('a node that is drained', () => {
       times.slice(1).every((time, i) => time - (times[i] ?? 0) === 40),
       'a frame is missing',
     );
-    assert.deepEqual(edgeB.stats().relaySwitches, [{ cause: 'moved', count: 1 }]);
+    assert.equal(moves(), before + 1);
     assert.equal(relays(first), 0, 'no relay was left behind');
   });
 

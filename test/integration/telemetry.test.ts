@@ -293,6 +293,7 @@ describe('telemetry of a node', () => {
       to: 'origin-2',
       noticedAtMs: 1_700_000_001_000,
       gapMs: 420,
+      mediaGapMs: 0,
       viewers: 17,
     });
     await telemetry.flush();
@@ -387,6 +388,7 @@ describe('telemetry of a node', () => {
       to: '',
       noticedAtMs: 1,
       gapMs: 1,
+      mediaGapMs: undefined,
       viewers: 1,
     });
     await disabled?.close();

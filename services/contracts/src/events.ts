@@ -56,8 +56,10 @@ export const FAILOVER_ATTRIBUTE = {
   from: 'live.failover.from',
   /** Node it is pulled from now. */
   to: 'live.failover.to',
-  /** Time between the last message of the old upstream and the first of the new one. */
+  /** Wall-clock time between the last message viewers were given of the old upstream and the first of the new one, ms. */
   gapMs: 'live.failover.gap_ms',
+  /** Media time missing between these two, ms, 0 = nothing; absent when they are of different publishers. */
+  mediaGapMs: 'live.failover.media_gap_ms',
   /** Viewers on this node who were affected. */
   viewers: 'live.failover.viewers',
 } as const;
@@ -96,7 +98,7 @@ export const ADMIN_ATTRIBUTE = {
   action: 'weir.admin.action',
   /** What it was done to: a connection's id, changed configuration keys; empty for the node. */
   target: 'weir.admin.target',
-  /** `token` or `loopback`: by what right; empty without any. What the caller calls itself is in `weir.admin.actor`. */
+  /** `token`, `loopback` or `cluster` (by NATS): by what right; empty without any. What the caller calls itself is in `weir.admin.actor`. */
   right: 'weir.admin.right',
   /** The request's `Weir-Actor` header (a person, a script); it proves nothing. */
   actor: 'weir.admin.actor',

@@ -4,8 +4,9 @@
  */
 import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
-import { ConfigError } from '@weir/contracts/errors';
+import { ConfigError, errorMessage } from '@weir/contracts/errors';
 import { isNodeName } from '@weir/contracts/nats/names';
+import { type Clip, readClip } from './relay/clip.ts';
 import { type ConfiguredOrigin, parseAddress } from './relay/route.ts';
 
 /** The node's name: configured, else the host's. @throws ConfigError `EDGE_NODE_NAME`. */
@@ -23,6 +24,30 @@ export function configuredOrigins(config: Readonly<Config>): ConfiguredOrigin[] 
     if (at && isNodeName(node)) return { node, ...at };
     throw new ConfigError('EDGE_ORIGIN_ADDRESS', `relay.origins has "${text}", which is not name=host:relayPort.`);
   });
+}
+
+/** The clips of `stream.alwaysOn` by app. @throws ConfigError `EDGE_ALWAYS_ON`. */
+export function alwaysOnClips(config: Readonly<Config>): (app: string) => Clip | undefined {
+  const clips = new Map<string, Clip>();
+  const files = new Map<string, Clip>();
+  for (const entry of config.stream.alwaysOn) {
+    const [app = '', file = ''] = entry.split(/=(.*)/s);
+    if (app === '' || file === '') {
+      throw new ConfigError(
+        'EDGE_ALWAYS_ON',
+        `stream.alwaysOn has "${entry}", which is not app=file.flv or *=file.flv.`,
+      );
+    }
+    try {
+      const clip = files.get(file) ?? readClip(file);
+      files.set(file, clip);
+      clips.set(app, clip);
+    } catch (error) {
+      const why = errorMessage(error);
+      throw new ConfigError('EDGE_ALWAYS_ON', `The clip of stream.alwaysOn for "${app}" cannot be used: ${why}`);
+    }
+  }
+  return (app) => clips.get(app) ?? clips.get('*');
 }
 
 /** `host:port`, IPv6 in brackets. */

@@ -3,6 +3,7 @@
  * them every interval. Nothing here waits, allocates per packet, or knows OpenTelemetry.
  */
 import type { CloseReason, ConnectionRole, Protocol } from '@weir/contracts/events';
+import type { NodeStream } from '@weir/contracts/nats/control';
 
 /** Everything the media side tells about itself at one moment. Counters are totals since the process started. */
 export interface MediaSnapshot {
@@ -11,6 +12,7 @@ export interface MediaSnapshot {
   refused: { protocol: Protocol; reason: CloseReason; count: number }[];
   connectionLimit: number;
   io: { role: ConnectionRole; bytesIn: number; bytesOut: number }[];
+  apps: AppSnapshot[];
   streams: StreamSnapshot[];
   /** Messages not sent to slow viewers, total. */
   framesDropped: number;
@@ -21,13 +23,36 @@ export interface MediaSnapshot {
   longestFlushMs: number;
   relayPulls: { state: string; count: number }[];
   relaySwitches: { cause: string; count: number }[];
+  /** Streams to and from servers that are no members. */
+  externals: {
+    links: { direction: 'pull' | 'push'; state: 'connecting' | 'live' | 'waiting'; count: number }[];
+    /** Times a link failed, total. */
+    failures: { direction: 'pull' | 'push'; count: number }[];
+    /** Messages not sent to slow targets, total. */
+    framesDropped: number;
+  };
+}
+
+/** What feeds a stream here: `filler` = a clip of ours, while nobody publishes it (`stream.alwaysOn`). */
+export type StreamSource = NodeStream['source'];
+
+/** What the clients of one app (a customer's channel) use of this node; bytes are totals on their sockets, relays apart. */
+export interface AppSnapshot {
+  /** Empty: all apps beyond those a node tells apart. */
+  app: string;
+  viewers: number;
+  publishers: number;
+  /** From its publishers. */
+  bytesIn: number;
+  /** To its viewers. */
+  bytesOut: number;
 }
 
 /** One stream on this node. `bytesIn`, `bytesOut` and frames are totals since the hub began. */
 export interface StreamSnapshot {
   app: string;
   name: string;
-  source: 'publisher' | 'relay' | 'none';
+  source: StreamSource;
   /** Viewers here, relays not counted. */
   viewers: number;
   bytesIn: number;
@@ -74,8 +99,10 @@ export interface FailoverHappened {
   to: string;
   /** Unix time, ms, of the moment the loss was noticed. */
   noticedAtMs: number;
-  /** Time between the last message of the old upstream and the first of the new one. */
+  /** Wall-clock time between the last message viewers were given of the old upstream and the first of the new one. */
   gapMs: number;
+  /** Media time missing between these two, 0 = nothing; undefined when they are of different publishers. */
+  mediaGapMs: number | undefined;
   viewers: number;
 }
 
@@ -92,8 +119,8 @@ export interface AdminAction {
   /** A connection's id, configuration keys; empty for the node. */
   target: string;
   outcome: 'done' | 'refused' | 'not-found';
-  /** By what right; empty without any. */
-  right: 'token' | 'loopback' | '';
+  /** By what right: the API's token, coming from this machine, as a member or operator of the cluster in NATS; empty without any. */
+  right: 'token' | 'loopback' | 'cluster' | '';
   /** Who the caller says it is. */
   actor: string;
   clientAddress: string;

@@ -95,6 +95,9 @@ function start(name: string, role: 'edge' | 'origin', roster: Roster): Running {
     }),
     usage: () => ({ connections: 0, cpu: 0, bandwidth: 0 }),
     streams: () => [],
+    externals: () => [],
+    drain: () => {},
+    serve: () => {},
   });
   return { name, nats, member, claims };
 }

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import { type Clip, loopFrames } from '@weir/edge/relay/clip';
 import { RtmpClient } from '@weir/edge/rtmp/client';
-import { type Clip, loopFrames } from './clip.ts';
 
 /** Where a demo client connects to. */
 export interface DemoTarget {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { loopFrames, readClip } from './clip.ts';
+import { loopFrames, readClip } from '@weir/edge/relay/clip';
 
 const DEMO = new URL('../../assets/demo.flv', import.meta.url);
 const AUDIO = 8;
@@ -46,6 +46,6 @@ describe('the demo clip', () => {
   });
 
   it('refuses a file that is none', () => {
-    assert.throws(() => readClip(new URL(import.meta.url)), { code: 'DEMO_CLIP' });
+    assert.throws(() => readClip(new URL(import.meta.url)), { code: 'CLIP_UNUSABLE' });
   });
 });

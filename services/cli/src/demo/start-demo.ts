@@ -1,8 +1,8 @@
 /** The demo as one part: the bundled clip, its publisher on one edge, its viewers on another. */
 import type { Logger } from '@weir/contracts/logger';
+import { readClip } from '@weir/edge/relay/clip';
 import type { RunningPart } from '../service/run-service.ts';
 import { startPublisher, startViewer } from './clients.ts';
-import { readClip } from './clip.ts';
 import { DEMO_STREAM } from './stream.ts';
 
 /** Where the demo publishes and plays, on this machine. */

@@ -5,9 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import { readClip } from '@weir/edge/relay/clip';
 import { Protocol } from '@weir/edge/rtmp/protocol';
 import { type DemoClient, startPublisher } from '../demo/clients.ts';
-import { readClip } from '../demo/clip.ts';
 import { type Distribution, distribution } from './distribution.ts';
 import { type LoadTarget, LoadViewer } from './load-viewer.ts';
 

@@ -47,4 +47,27 @@ export interface StreamRecord {
   relay: string;
   /** Unix time in ms of the publish; a higher epoch is a newer publisher. */
   epoch: number;
+  /** It is a backup: any publisher that is none takes its place. */
+  backup?: boolean;
+}
+
+/**
+ * What the clients of one node use of their apps' quotas, in the bucket `weir_usage` by the node's name; every node adds up
+ * what the others say. Apps without a quota, and apps nobody uses there, are not in it.
+ */
+export interface UsageRecord {
+  node: string;
+  apps: Record<string, AppShare>;
+}
+
+/** One node's part in what an app uses. */
+export interface AppShare {
+  viewers: number;
+  publishers: number;
+  /** Sent to its viewers. */
+  bitsPerSecond: number;
+  /** Only while the app is over its quota: when its newest viewers there were let in, the newest first. Unix time, ms. */
+  newestViewers?: number[];
+  /** The same of its publishers. */
+  newestPublishers?: number[];
 }

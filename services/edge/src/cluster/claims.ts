@@ -54,8 +54,8 @@ type Outcome = 'held' | 'refused' | 'unknown';
 
 /** After NATS came back others may need so long to reconnect and to say again what they publish. */
 const UNSURE_MS = 5_000;
-/** Whoever replaces a publisher meets its last writes at most a few times. */
-const REPLACE_ATTEMPTS = 5;
+/** Whoever takes a name over meets the last writes of the one before at most a few times. */
+const TAKE_ATTEMPTS = 5;
 
 /** All claims of one node. */
 export class Claims implements StreamClaims {
@@ -80,8 +80,8 @@ export class Claims implements StreamClaims {
     });
   }
 
-  async claim(stream: string, lost: () => void): Promise<StreamClaim | undefined> {
-    const held: Held = { record: this.#record(stream), revision: 0, writtenMs: 0, released: false, lost };
+  async claim(stream: string, lost: () => void, backup = false): Promise<StreamClaim | undefined> {
+    const held: Held = { record: this.#record(stream, backup), revision: 0, writtenMs: 0, released: false, lost };
     const outcome = await Promise.race([this.#take(held), sleep(this.#options.waitMs, 'unknown' as const)]);
     if (outcome === 'refused') {
       held.released = true;
@@ -126,22 +126,21 @@ export class Claims implements StreamClaims {
     await Promise.race([Promise.allSettled(this.#removing), sleep(this.#options.waitMs, undefined, { ref: false })]);
   }
 
-  #record(stream: string): StreamRecord {
+  #record(stream: string, backup: boolean): StreamRecord {
     const { node, relay, directory } = this.#options;
     // Higher than all that is known, also when a clock is behind.
     const known = directory.publisherOf(stream)?.epoch ?? 0;
     this.#lastEpoch = Math.max(Date.now(), known + 1, this.#lastEpoch + 1);
-    return { stream, node, relay, epoch: this.#lastEpoch };
+    return { stream, node, relay, epoch: this.#lastEpoch, ...(backup ? { backup } : {}) };
   }
 
   async #take(held: Held): Promise<Outcome> {
     try {
       const kv = await this.#options.bucket.open();
       const isUnsure = !kv || Date.now() - this.#connectedMs < UNSURE_MS;
-      const replaces = this.#options.newestWins?.(held.record.stream) === true;
-      if (isUnsure && !replaces && (await this.#isTakenAsFarAsKnown(held.record.stream))) return 'refused';
+      if (isUnsure && (await this.#isTakenAsFarAsKnown(held.record))) return 'refused';
       if (!kv) return 'unknown';
-      return await this.#takeFrom(kv, held, replaces);
+      return await this.#takeFrom(kv, held, true);
     } catch (error) {
       this.#options.logger.debug({ stream: held.record.stream, reason: errorMessage(error) }, 'a claim is not settled');
       return 'unknown';
@@ -149,25 +148,34 @@ export class Claims implements StreamClaims {
   }
 
   /** While NATS is away or has just come: what this node sees itself, and the last that was known. */
-  async #isTakenAsFarAsKnown(stream: string): Promise<boolean> {
-    if (this.#options.isFlowing(stream)) return true;
+  async #isTakenAsFarAsKnown(mine: StreamRecord): Promise<boolean> {
+    const { stream } = mine;
     const last = this.#options.directory.publisherOf(stream);
+    if (this.#replaces(mine, last)) return false;
+    if (this.#options.isFlowing(stream)) return true;
     return last !== undefined && last.node !== this.#options.node && (await this.#options.isAlive(last));
   }
 
+  /** True when `mine` is taken from a living publisher too: of apps in which the newest wins, and from a backup. */
+  #replaces(mine: StreamRecord, other: StreamRecord | undefined): boolean {
+    if (mine.backup === true) return false;
+    return other?.backup === true || this.#options.newestWins?.(mine.stream) === true;
+  }
+
   /**
-   * @param replaces takes it from a living publisher too. That one gives up its record, or refreshes it, at this very
-   *   moment: a conflict with it is no refusal, so it is tried again.
+   * The one it is taken from gives up its record, or refreshes it, at this very moment: a conflict with it is no refusal,
+   * so it is tried again.
+   * @param mayReplace false for a claim that was lost: it does not take back what was taken from it.
    */
-  async #takeFrom(kv: KV, held: Held, replaces: boolean): Promise<Outcome> {
-    for (let attempt = 1; attempt <= (replaces ? REPLACE_ATTEMPTS : 1); attempt++) {
-      const outcome = await this.#tryTake(kv, held, replaces);
+  async #takeFrom(kv: KV, held: Held, mayReplace: boolean): Promise<Outcome> {
+    for (let attempt = 1; attempt <= TAKE_ATTEMPTS; attempt++) {
+      const outcome = await this.#tryTake(kv, held, mayReplace);
       if (outcome !== 'conflict') return outcome;
     }
     return 'refused';
   }
 
-  async #tryTake(kv: KV, held: Held, replaces: boolean): Promise<Outcome | 'conflict'> {
+  async #tryTake(kv: KV, held: Held, mayReplace: boolean): Promise<Outcome | 'conflict'> {
     const key = kvKey(held.record.stream);
     const revision = await unlessConflict(kv.create(key, JSON.stringify(held.record)));
     if (revision !== undefined) return this.#took(held, revision);
@@ -175,8 +183,9 @@ export class Claims implements StreamClaims {
     if (entry && entry.operation === 'PUT') {
       const other = entry.json<StreamRecord>();
       const mine = other.node === this.#options.node;
-      const isNewer = this.#options.newestWins?.(held.record.stream) === true && other.epoch > held.record.epoch;
-      if (!mine && !replaces && (isNewer || (await this.#options.isAlive(other)))) return 'refused';
+      const replaces = this.#replaces(held.record, other);
+      const isNewer = replaces && other.epoch > held.record.epoch;
+      if (!mine && !(mayReplace && replaces) && (isNewer || (await this.#options.isAlive(other)))) return 'refused';
       if (held.record.epoch <= other.epoch) held.record.epoch = other.epoch + 1;
     }
     const version = entry?.revision ?? 0;

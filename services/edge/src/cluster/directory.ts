@@ -7,9 +7,9 @@ import type { KvWatchEntry } from '@nats-io/kv';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import {
-  fromKvKey,
   NODE_HEARTBEAT_MS,
   NODE_LEASE_MS,
+  parseStreamKey,
   STREAM_LEASE_MS,
   SUSPECT_LEASE_MS,
 } from '@weir/contracts/nats/names';
@@ -27,6 +27,8 @@ export interface Directory {
   lastSeenMs(node: string): number;
   /** Who publishes `app/name`. */
   publisherOf(stream: string): StreamRecord | undefined;
+  /** Live nodes on which a publisher of `app/name` stands by. */
+  standbysOf(stream: string): string[];
 }
 
 interface Seen<T> {
@@ -58,6 +60,8 @@ export class ClusterDirectory implements Directory {
   readonly #options: DirectoryOptions;
   readonly #nodes = new Map<string, Seen<NodeRecord>>();
   readonly #streams = new Map<string, Seen<StreamRecord>>();
+  /** When a standby was last seen, Unix ms, by stream and node. */
+  readonly #standbys = new Map<string, Map<string, number>>();
   /** What publishing edges said themselves, see relay/announcer.ts. */
   readonly #announced = new Map<string, StreamRecord>();
   readonly #stops: (() => void)[];
@@ -96,6 +100,11 @@ export class ClusterDirectory implements Directory {
     const known = record && this.#isThere(record.node) ? record : undefined;
     const announced = this.#announced.get(stream);
     return announced && announced.epoch > (known?.epoch ?? 0) ? announced : known;
+  }
+
+  standbysOf(stream: string): string[] {
+    const nodes = [...(this.#standbys.get(stream)?.keys() ?? [])];
+    return nodes.filter((node) => this.#isThere(node));
   }
 
   /** While NATS is away, and shortly after, nobody is known to be gone. */
@@ -148,13 +157,25 @@ export class ClusterDirectory implements Directory {
   }
 
   #onStream(entry: KvWatchEntry): void {
-    const stream = fromKvKey(entry.key);
+    const { stream, standby } = parseStreamKey(entry.key);
+    if (standby !== undefined) {
+      this.#onStandby(stream, standby, entry.operation === 'PUT');
+      return;
+    }
     const known = this.#streams.get(stream);
     if (known && entry.revision < known.revision) return;
     const record = entry.operation === 'PUT' ? parse<StreamRecord>(entry) : undefined;
     if (record) this.#streams.set(stream, { record, seenMs: Date.now(), revision: entry.revision });
     else this.#streams.delete(stream);
     if (known?.record.epoch !== record?.epoch || known?.record.node !== record?.node) this.#options.onChange(stream);
+  }
+
+  #onStandby(stream: string, node: string, isThere: boolean): void {
+    const nodes = this.#standbys.get(stream) ?? new Map<string, number>();
+    if (isThere) nodes.set(node, Date.now());
+    else nodes.delete(node);
+    if (nodes.size > 0) this.#standbys.set(stream, nodes);
+    else this.#standbys.delete(stream);
   }
 
   /** Connected again: everything known gets one more lease to be confirmed in. */
@@ -165,6 +186,7 @@ export class ClusterDirectory implements Directory {
       seen.seenMs = now;
       seen.isSuspect = false;
     }
+    for (const nodes of this.#standbys.values()) for (const node of nodes.keys()) nodes.set(node, now);
   }
 
   #expire(nowMs: number): void {
@@ -173,6 +195,11 @@ export class ClusterDirectory implements Directory {
       if (nowMs - seenMs < STREAM_LEASE_MS) continue;
       this.#streams.delete(stream);
       this.#options.onChange(stream);
+    }
+    for (const [stream, nodes] of this.#standbys) {
+      for (const [node, seenMs] of nodes) {
+        if (nowMs - seenMs >= STREAM_LEASE_MS) this.#onStandby(stream, node, false);
+      }
     }
     for (const [node, { record, seenMs, isSuspect }] of this.#nodes) {
       if (nowMs - seenMs < (isSuspect ? SUSPECT_LEASE_MS : NODE_LEASE_MS)) continue;

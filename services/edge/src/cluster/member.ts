@@ -5,7 +5,7 @@
  */
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import type { ControlAnswer, ControlRequest, NodeStream } from '@weir/contracts/nats/control';
+import type { ControlAnswer, ControlRequest, ExternalLink, NodeStream } from '@weir/contracts/nats/control';
 import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS, STREAM_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import type { ClusterEvent } from '../stats.ts';
@@ -30,6 +30,8 @@ export interface MemberOptions {
   wantedOrigins: number;
   /** A stream's record changed, or (undefined) a node or this one's own role did. */
   onChange(stream: string | undefined): void;
+  /** Somebody, here or elsewhere, lost its connection to `node`. */
+  onSuspect?(node: string): void;
   /** Something that is to be found in SQL later. */
   onEvent(event: ClusterEvent): void;
   logger: Logger;
@@ -40,6 +42,11 @@ export interface Presence {
   describe(): NodeDescription;
   usage(): Usage;
   streams(): NodeStream[];
+  externals(): ExternalLink[];
+  /** An operator drains the node; with a deadline it ends when it is empty or time is up. */
+  drain(deadlineMs: number | undefined, actor: string): void;
+  /** An operator ends the drain. */
+  serve(actor: string): void;
 }
 
 /** See the head of the file. */
@@ -86,7 +93,7 @@ export class Member {
       nats,
       node,
       answer: (request) => this.#answer(request),
-      onSuspect: (suspect) => this.directory.suspect(suspect),
+      onSuspect: (suspect) => this.#suspected(suspect),
       logger,
     });
   }
@@ -121,8 +128,13 @@ export class Member {
 
   /** The connection to `node` was lost: it counts as gone sooner unless it is heard of, here and elsewhere. */
   suspect(node: string): void {
-    this.directory.suspect(node);
+    this.#suspected(node);
     this.#control.tellSuspect(node);
+  }
+
+  #suspected(node: string): void {
+    this.directory.suspect(node);
+    this.#options.onSuspect?.(node);
   }
 
   /** Others stop to send clients and pulls here, or begin again. What is connected stays. */
@@ -174,13 +186,20 @@ export class Member {
 
   #answer(request: ControlRequest): ControlAnswer {
     const { node } = this.#options;
-    if (request.command === 'drain' || request.command === 'serve') {
-      this.drain(request.command === 'drain');
-      return { ok: true, node, draining: this.#draining };
+    const presence = this.#presence;
+    if (!presence) return { ok: false, node, message: 'It is still starting.' };
+    const answer = () => ({ ok: true, node, draining: this.#draining }) as const;
+    if (request.command === 'drain') {
+      const { deadlineSeconds, actor = '' } = request;
+      presence.drain(deadlineSeconds === undefined ? undefined : deadlineSeconds * 1_000, actor);
+      return answer();
     }
-    if (request.command === 'streams') {
-      return { ok: true, node, draining: this.#draining, streams: this.#presence?.streams() ?? [] };
+    if (request.command === 'serve') {
+      presence.serve(request.actor ?? '');
+      return answer();
     }
+    if (request.command === 'streams') return { ...answer(), streams: presence.streams() };
+    if (request.command === 'externals') return { ...answer(), externals: presence.externals() };
     return { ok: false, node, message: 'This command is not known to this version of the node.' };
   }
 }

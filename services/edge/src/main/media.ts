@@ -6,10 +6,15 @@ import { availableParallelism } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
+import type { StreamRecord } from '@weir/contracts/nats/records';
+import { Backups } from '../cluster/backups.ts';
 import { Claims } from '../cluster/claims.ts';
 import { Member } from '../cluster/member.ts';
-import { configuredOrigins, joinAddress } from '../node-settings.ts';
+import { alwaysOnClips, configuredOrigins, joinAddress } from '../node-settings.ts';
 import { Announcer } from '../relay/announcer.ts';
+import { parseExternalRules } from '../relay/external-rules.ts';
+import { Externals } from '../relay/externals.ts';
+import { Filler } from '../relay/filler.ts';
 import { hasPublisher } from '../relay/probe.ts';
 import { Pulls } from '../relay/pulls.ts';
 import { relayHost } from '../relay/relay-host.ts';
@@ -51,14 +56,17 @@ const CLAIM_WAIT_MS = 500;
 const MAX_RELAYS = 16_384;
 /** A publisher that sent nothing for so many stall times gives way to a new one of the same stream. */
 const STALE_PUBLISHER_STALLS = 3;
+/** Servers that are no members show no signs of life while their publisher is quiet: they get so many stall times. */
+const EXTERNAL_STALLS = 3;
 /** The holder of a claim has so long to say that it has the publisher. */
 const PROBE_TIMEOUT_MS = 400;
 
-/** @throws ConfigError `EDGE_ORIGIN_ADDRESS`; WeirError `EDGE_PORT_TAKEN`. */
+/** @throws ConfigError `EDGE_ORIGIN_ADDRESS`, `EDGE_ALWAYS_ON`, `EDGE_EXTERNAL`; WeirError `EDGE_PORT_TAKEN`. */
 export async function startMedia(options: MediaOptions) {
   const { config, node, relayKey, nats, observer, onClose, logger } = options;
   const { role } = config.node;
   let knownClaims: Claims | undefined;
+  let knownBackups: Backups | undefined;
   const member = new Member({
     nats,
     node,
@@ -67,8 +75,11 @@ export async function startMedia(options: MediaOptions) {
     wantedOrigins: config.relay.wantedOrigins,
     onChange: (stream) => {
       streams?.wake(stream);
-      if (stream !== undefined) knownClaims?.noticed(stream);
+      if (stream === undefined) return;
+      knownClaims?.noticed(stream);
+      knownBackups?.noticed(stream);
     },
+    onSuspect: (suspect) => knownBackups?.suspected(suspect),
     onEvent: (event) => observer.clusterChanged(event),
     logger,
   });
@@ -100,6 +111,7 @@ export async function startMedia(options: MediaOptions) {
 
   // The relay listener comes first: claims tell others its port.
   let streams: Streams | undefined;
+  let knownExternals: Externals | undefined;
   const builtStreams = () => {
     if (!streams) throw new Error('A node came before this one was built.');
     return streams;
@@ -121,20 +133,22 @@ export async function startMedia(options: MediaOptions) {
       keys: config.relay.keys,
       maxHops: config.relay.maxHops,
       streams: builtStreams,
-      canPull: (stream) => routeTo(stream, route).length > 0,
+      canPull: (stream) => routeTo(stream, route).length > 0 || knownExternals?.knows(stream) === true,
       announcements: directory,
     }),
     onRefused: (reason) => connections.refuse('rtmp', reason),
   });
   onClose(() => relayServer.close('shutdown'));
   const newestWins = (app: string) => namesApp(config.stream.newestWins, app);
+  const isAlive = (record: StreamRecord) =>
+    hasPublisher(record, { node, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS });
   const claims = new Claims({
     nats,
     node,
     relay: joinAddress(config.node.advertise, relayServer.port),
     bucket: member.streamsBucket,
     directory,
-    isAlive: (record) => hasPublisher(record, { node, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS }),
+    isAlive,
     onChange: () => announcer.changed(),
     newestWins: (stream) => newestWins(stream.split('/', 1)[0] ?? ''),
     isFlowing: (stream) => builtStreams().get(stream)?.upstream?.state === 'live',
@@ -153,18 +167,55 @@ export async function startMedia(options: MediaOptions) {
     logger,
   });
   onClose(() => announcer.close());
-  const { notFoundWaitMs, publisherGraceMs } = config.stream;
+  const { gopCacheBytes, gopCacheMs, notFoundWaitMs, publisherGraceMs, viewerQueueBytes } = config.stream;
+  const { connectTimeoutMs, lingerMs, stallTimeoutMs } = config.relay;
+  const backups = new Backups({
+    node,
+    streams: builtStreams,
+    directory,
+    bucket: member.streamsBucket,
+    isAlive,
+    standsBy: (app) => namesApp(config.stream.backups, app),
+    gop: { maxBytes: gopCacheBytes, maxMs: gopCacheMs },
+    stallTimeoutMs,
+    logger,
+  });
+  knownBackups = backups;
+  onClose(() => backups.close());
+  const clipOf = alwaysOnClips(config);
   const live = new Streams({
     hub: settings,
-    times: { lingerMs: config.relay.lingerMs, publisherGraceMs, notFoundWaitMs },
+    times: { lingerMs, publisherGraceMs, notFoundWaitMs },
     claims,
-    openUpstream: (hub, hops, events) => pulls.open(hub, hops, events),
+    openUpstream: (hub, input, hops, events) => pulls.open(hub, input, hops, events),
     connections,
     idleTimeoutMs,
-    staleAfterMs: STALE_PUBLISHER_STALLS * config.relay.stallTimeoutMs,
+    staleAfterMs: STALE_PUBLISHER_STALLS * stallTimeoutMs,
     newestWins,
+    standby: backups,
+    standIn(hub) {
+      const clip = role === 'edge' ? clipOf(hub.app) : undefined;
+      return clip && new Filler(hub, clip);
+    },
   });
   streams = live;
   onClose(() => live.close('shutdown'));
-  return { member, protocol, workers, connections, clocks, pulls, relayServer, streams: live };
+  const externals = new Externals({
+    node,
+    pulls: parseExternalRules(config.relay.external, 'relay.external'),
+    pushes: parseExternalRules(config.relay.push, 'relay.push'),
+    streams: live,
+    directory,
+    connections,
+    protocol,
+    maxMessageBytes,
+    connectTimeoutMs,
+    stallTimeoutMs: EXTERNAL_STALLS * stallTimeoutMs,
+    lingerMs,
+    queueBytes: viewerQueueBytes,
+    logger,
+  });
+  knownExternals = externals;
+  onClose(() => externals.close());
+  return { member, protocol, workers, connections, clocks, pulls, relayServer, streams: live, externals };
 }

@@ -13,26 +13,21 @@
 
 import type { Logger } from '@weir/contracts/logger';
 import type { Hub } from '../stream/hub.ts';
-import type { Upstream, UpstreamEvents } from '../stream/live-stream.ts';
+import type { StreamInput, Upstream, UpstreamEvents } from '../stream/live-stream.ts';
 import type { MediaMessage } from '../stream/media.ts';
 import { Attempt, type AttemptOptions, type SwitchCause } from './attempt.ts';
 import { Candidate } from './candidate.ts';
+import { isFillerEpoch } from './filler.ts';
+import { Improvement } from './improvement.ts';
 import type { RelayPosition } from './mark.ts';
+import { Passage, type Switched } from './passage.ts';
 import type { Source, Suspects } from './route.ts';
-
-/** A change of the source with viewers attached. */
-export interface Switched {
-  cause: SwitchCause;
-  from: string;
-  to: string;
-  /** Unix time, ms, of the moment the loss was noticed. */
-  noticedAtMs: number;
-  gapMs: number;
-}
 
 /** Options of {@link Pull}. */
 export interface PullOptions extends Omit<AttemptOptions, 'signal' | 'onFailed'> {
   hub: Hub;
+  /** Where the media goes. */
+  input: StreamInput;
   /** Whom to ask now, best first. */
   route(): Source[];
   /** False while what the route is made from is old: nothing that works is left for something better. */
@@ -56,10 +51,6 @@ interface Outcome {
 
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 2_000;
-/** A source that still works is looked at again this often … */
-const IMPROVE_EVERY_MS = 5_000;
-/** … and left within this time when it drains, or gave the stream only for want of an origin. */
-const URGENT_MS = 500;
 
 /** One per pulled stream; runs until closed. */
 export class Pull implements Upstream {
@@ -71,17 +62,25 @@ export class Pull implements Upstream {
   #current: Attempt | undefined;
   #currentLeft: ((outcome: Outcome) => void) | undefined;
   #candidate: Candidate | undefined;
-  #improveTimer: NodeJS.Timeout | undefined;
-  #improveAtMs = Number.POSITIVE_INFINITY;
+  readonly #improvement: Improvement;
   #awaySinceMs = 0;
   #bytesIn = 0;
-  /** The source media last came from, and when. */
-  #lastNode = '';
-  #lastMediaMs = 0;
-  #lost: { cause: SwitchCause; from: string; atMs: number } | undefined;
+  readonly #passage = new Passage();
 
   constructor(options: PullOptions) {
     this.#options = options;
+    const { route, mayImprove, suspects } = options;
+    this.#improvement = new Improvement({
+      source: () => this.#current?.source,
+      isBusy: () => this.#candidate !== undefined || this.#stop.signal.aborted,
+      route,
+      mayImprove,
+      isOutdated: () => options.knownEpoch() > options.input.epoch && options.input.epoch > 0,
+      suspects,
+      begin: (source) => {
+        this.#candidate = new Candidate(this.#begin(source));
+      },
+    });
     void this.#run();
   }
 
@@ -96,13 +95,13 @@ export class Pull implements Upstream {
   wake(): void {
     this.#woken = true;
     this.#wakeUp?.();
-    this.#considerSoon();
+    this.#improvement.considerSoon();
   }
 
   close(): void {
     this.state = 'idle';
     this.#stop.abort();
-    clearTimeout(this.#improveTimer);
+    this.#improvement.stop();
     this.#wakeUp?.();
     this.#candidate?.attempt.leave('ended');
     this.#current?.leave('ended');
@@ -130,11 +129,11 @@ export class Pull implements Upstream {
   async #tryAll(): Promise<'had-media' | 'nobody' | 'over'> {
     for (const first of this.#options.route()) {
       if (this.#stop.signal.aborted) return 'over';
-      this.state = this.#lastNode === '' ? 'connecting' : 'switching';
+      this.state = this.#passage.node === '' ? 'connecting' : 'switching';
       const { cause, hadMedia, source } = await this.#stay(first);
       if (this.#stop.signal.aborted) return 'over';
-      if (hadMedia) this.#lost ??= { cause, from: source.node, atMs: Date.now() };
-      if (cause === 'ended' && this.#options.knownEpoch() <= this.#options.hub.epoch) {
+      if (hadMedia) this.#passage.lost(cause, source.node);
+      if (cause === 'ended' && this.#options.knownEpoch() <= this.#options.input.epoch) {
         this.#options.events.ended();
         return 'over';
       }
@@ -161,7 +160,7 @@ export class Pull implements Upstream {
       this.#currentLeft = resolve;
       this.#awaySinceMs = 0;
       this.#current = this.#begin(source);
-      this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
+      this.#improvement.considerLater();
     });
   }
 
@@ -183,18 +182,18 @@ export class Pull implements Upstream {
   }
 
   #onPosition(attempt: Attempt, { epoch, hops }: RelayPosition): void {
-    const { hub, knownEpoch } = this.#options;
-    if (epoch < hub.epoch && epoch !== knownEpoch()) {
+    const { input, knownEpoch } = this.#options;
+    if (isFillerEpoch(epoch) || (epoch < input.epoch && epoch !== knownEpoch())) {
       attempt.leave('outdated');
       return;
     }
     if (attempt === this.#candidate?.attempt) {
       this.#candidate.position(epoch, hops);
-      if (epoch !== hub.epoch) this.#adopt(this.#candidate);
+      if (epoch !== input.epoch) this.#adopt(this.#candidate);
       return;
     }
-    if (epoch !== hub.epoch) hub.beginEpoch(epoch);
-    hub.hops = hops;
+    if (epoch !== input.epoch) input.beginEpoch(epoch);
+    input.hops = hops;
   }
 
   #onMedia(attempt: Attempt, media: MediaMessage, sequence: number): void {
@@ -202,21 +201,29 @@ export class Pull implements Upstream {
     if (attempt === candidate?.attempt) {
       const kept = candidate.keep(media, sequence);
       if (!kept) attempt.leave('refused');
-      else if (candidate.follows(this.#options.hub.nextSequence)) this.#adopt(candidate);
+      else if (candidate.follows(this.#options.input.nextSequence)) this.#adopt(candidate);
     } else if (attempt === this.#current) this.#take(media, sequence);
   }
 
   #take(media: MediaMessage, sequence: number): void {
-    const { hub } = this.#options;
+    const { hub, input } = this.#options;
     if (sequence < 0) {
-      hub.pushHeader(media);
+      input.pushHeader(media);
       return;
     }
     this.#awaySinceMs = 0;
-    if (this.#lost || this.#lastNode !== this.from) this.#arrived();
     this.state = 'live';
-    this.#lastMediaMs = Date.now();
-    hub.push(media, sequence);
+    const before = hub.log.end;
+    input.push(media, sequence);
+    // What was had before, or waits for a key frame, is given to nobody.
+    if (hub.log.end === before) return;
+    const { timestamp } = media;
+    const isNew = this.from !== this.#passage.node;
+    const switched = this.#passage.arrived(this.from, { epoch: input.epoch, sequence, timestamp });
+    if (isNew || switched) this.#options.suspects.clear(this.from);
+    if (!switched) return;
+    this.#options.onSwitched(switched);
+    this.#options.logger.info({ stream: this.#options.stream, ...switched }, 'source changed');
   }
 
   #onAway(attempt: Attempt): void {
@@ -239,17 +246,16 @@ export class Pull implements Upstream {
     }
     if (attempt === this.#candidate?.attempt) {
       this.#candidate = undefined;
-      this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
+      this.#improvement.considerLater();
     } else if (attempt === this.#current) {
       this.#current = undefined;
       const heir = this.#candidate;
       if (heir && !this.#stop.signal.aborted) {
-        if (hadMedia) this.#lost ??= { cause, from: source.node, atMs: Date.now() };
+        if (hadMedia) this.#passage.lost(cause, source.node);
         this.state = 'switching';
         this.#adopt(heir);
       } else {
-        clearTimeout(this.#improveTimer);
-        this.#improveAtMs = Number.POSITIVE_INFINITY;
+        this.#improvement.stop();
         this.#currentLeft?.({ cause, hadMedia, source });
       }
     }
@@ -261,68 +267,15 @@ export class Pull implements Upstream {
     this.#candidate = undefined;
     this.#current = candidate.attempt;
     if (old) {
-      if (old.hadMedia) this.#lost ??= { cause: 'moved', from: old.source.node, atMs: Date.now() };
+      if (old.hadMedia) this.#passage.lost('moved', old.source.node);
       old.leave('moved');
     }
     if (candidate.epoch > 0) {
-      const { hub } = this.#options;
-      if (candidate.epoch !== hub.epoch) hub.beginEpoch(candidate.epoch);
-      hub.hops = candidate.hops;
+      const { input } = this.#options;
+      if (candidate.epoch !== input.epoch) input.beginEpoch(candidate.epoch);
+      input.hops = candidate.hops;
     }
     for (const { media, sequence } of candidate.kept()) this.#take(media, sequence);
-    this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
-  }
-
-  /** A node or a publisher came or went: how long may the present source be kept? */
-  #considerSoon(): void {
-    const source = this.#current?.source;
-    if (!source || this.#candidate) return;
-    const isNewPublisher = this.#options.knownEpoch() > this.#options.hub.epoch && this.#options.hub.epoch > 0;
-    if (isNewPublisher) {
-      this.#consider();
-      return;
-    }
-    const route = this.#options.route();
-    const isUnwanted = !route.some(({ node }) => node === source.node);
-    const wasMakeshift = source.kind === 'publisher' && route[0]?.kind === 'origin';
-    if (isUnwanted || wasMakeshift) this.#considerIn(URGENT_MS * Math.random());
-  }
-
-  #considerIn(ms: number): void {
-    const atMs = Date.now() + ms;
-    if (this.#improveAtMs > Date.now() && this.#improveAtMs <= atMs) return;
-    clearTimeout(this.#improveTimer);
-    this.#improveAtMs = atMs;
-    this.#improveTimer = setTimeout(() => this.#consider(), ms).unref();
-  }
-
-  /** Begins to pull from the best source beside the present one, when that is another. */
-  #consider(): void {
-    const source = this.#current?.source;
-    if (!source || this.#candidate || this.#stop.signal.aborted) return;
-    const { hub, suspects } = this.#options;
-    const isNewPublisher = this.#options.knownEpoch() > hub.epoch && hub.epoch > 0;
-    const route = this.#options.route();
-    // An origin goes to the new publisher by itself; whoever pulls from an origin stays with it.
-    const best =
-      isNewPublisher && source.kind === 'publisher' ? route.find(({ kind }) => kind === 'publisher') : route[0];
-    const mayGo = isNewPublisher || this.#options.mayImprove();
-    if (best && mayGo && best.node !== source.node && !suspects.isSuspect(best.node)) {
-      this.#candidate = new Candidate(this.#begin(best));
-    } else this.#considerIn(IMPROVE_EVERY_MS * (1 + Math.random()));
-  }
-
-  /** The first media of a source. */
-  #arrived(): void {
-    const to = this.from;
-    this.#options.suspects.clear(to);
-    const lost = this.#lost;
-    this.#lost = undefined;
-    if (lost) {
-      const gapMs = Math.max(0, Date.now() - this.#lastMediaMs);
-      this.#options.onSwitched({ cause: lost.cause, from: lost.from, to, noticedAtMs: lost.atMs, gapMs });
-      this.#options.logger.info({ stream: this.#options.stream, ...lost, to, gapMs }, 'source changed');
-    }
-    this.#lastNode = to;
+    this.#improvement.considerLater();
   }
 }

@@ -6,9 +6,10 @@ import type { Protocol } from '../rtmp/protocol.ts';
 import type { MediaObserver, MediaSnapshot } from '../stats.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { Hub } from '../stream/hub.ts';
-import type { Upstream, UpstreamEvents } from '../stream/live-stream.ts';
+import type { StreamInput, Upstream, UpstreamEvents } from '../stream/live-stream.ts';
 import type { SwitchCause } from './attempt.ts';
-import { Pull, type Switched } from './pull.ts';
+import type { Switched } from './passage.ts';
+import { Pull } from './pull.ts';
 import { type RouteOptions, routeTo } from './route.ts';
 
 /** What all pulls of a node share. */
@@ -34,12 +35,13 @@ export class Pulls {
     this.#options = options;
   }
 
-  /** Starts to pull the hub's stream; `hops` as in a relay claim. */
-  open(hub: Hub, hops: number, events: UpstreamEvents): Upstream {
+  /** Starts to pull the hub's stream into `input`; `hops` as in a relay claim. */
+  open(hub: Hub, input: StreamInput, hops: number, events: UpstreamEvents): Upstream {
     const { config, node, key, route, protocol, connections, logger } = this.#options;
     const stream = streamKey(hub);
     const pull: Pull = new Pull({
       hub,
+      input,
       stream,
       node,
       hops,
@@ -73,17 +75,8 @@ export class Pulls {
   }
 
   #switched(hub: Hub, switched: Switched): void {
-    const { cause, from, to, noticedAtMs, gapMs } = switched;
+    const { cause } = switched;
     this.#switches.set(cause, (this.#switches.get(cause) ?? 0) + 1);
-    this.#options.observer.failover({
-      app: hub.app,
-      stream: hub.name,
-      cause,
-      from,
-      to,
-      noticedAtMs,
-      gapMs,
-      viewers: hub.audienceCount,
-    });
+    this.#options.observer.failover({ app: hub.app, stream: hub.name, ...switched, viewers: hub.audienceCount });
   }
 }

@@ -30,6 +30,7 @@ function options(
     nodes: () => all,
     node: (name) => all.find(({ node }) => node === name),
     lastSeenMs: () => 0,
+    standbysOf: () => [],
     publisherOf: () => publisher,
   };
   const suspects = new Suspects(() => 0);

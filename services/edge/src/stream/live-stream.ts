@@ -3,6 +3,7 @@
  * node), any number of viewers, and the times they wait for each other. Gone when it has neither.
  */
 import type { CloseReason } from '@weir/contracts/events';
+import type { StreamSource } from '../stats.ts';
 import { Hub, type HubOptions } from './hub.ts';
 import type { HubTap } from './taps.ts';
 import type { Viewer } from './viewer.ts';
@@ -27,12 +28,24 @@ export interface UpstreamEvents {
   ended(): void;
 }
 
-/** Starts a pull; `hops` as in a relay claim. */
-export type OpenUpstream = (hub: Hub, hops: number, events: UpstreamEvents) => Upstream;
+/** Where a source's media goes: the hub, or what stands in front of it. */
+export type StreamInput = Pick<Hub, 'epoch' | 'nextSequence' | 'hops' | 'beginEpoch' | 'push' | 'pushHeader'>;
+
+/** Shows something else while there is no source (relay/filler.ts), and lets the source through when it is off. */
+export interface StandIn extends StreamInput {
+  readonly isOn: boolean;
+  start(): void;
+  stop(): void;
+}
+
+/** Starts a pull of the hub's stream into `input`; `hops` as in a relay claim. */
+export type OpenUpstream = (hub: Hub, input: StreamInput, hops: number, events: UpstreamEvents) => Upstream;
 
 /** The publisher on this node. */
 export interface LocalPublisher {
   epoch: number;
+  /** It gives way to any publisher that is none, see cluster/backups.ts. */
+  backup: boolean;
   /** Closes its session. */
   revoke(reason: CloseReason): void;
   /** Milliseconds since it last sent anything. */
@@ -51,28 +64,40 @@ export interface LiveStreamOptions {
   hub: HubOptions;
   times: StreamTimes;
   openUpstream: OpenUpstream;
+  /** Gives what stands in for an absent source; undefined = nothing does, and viewers are put out after a while. */
+  standIn: ((hub: Hub) => StandIn | undefined) | undefined;
   /** It has no source and no viewers: forget it. */
   onUnused(stream: LiveStream): void;
 }
 
+/** A stream that ended while something stands in for it is looked for again after so long. */
+const LOOK_AGAIN_MS = 500;
+
 /** See the head of the file. */
 export class LiveStream {
   readonly hub: Hub;
+  /** Where the source's media goes. */
+  readonly input: StreamInput;
   publisher: LocalPublisher | undefined;
   upstream: Upstream | undefined;
   readonly #options: LiveStreamOptions;
   readonly #patience = new Map<Viewer, NodeJS.Timeout>();
+  readonly #standIn: StandIn | undefined;
   #linger: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(options: LiveStreamOptions) {
     this.#options = options;
     this.hub = new Hub(options.hub);
+    this.#standIn = options.standIn?.(this.hub);
+    this.input = this.#standIn ?? this.hub;
   }
 
   /** What feeds it now. */
-  get source(): 'publisher' | 'relay' | 'none' {
+  get source(): StreamSource {
     if (this.publisher) return 'publisher';
+    if (this.#standIn?.isOn) return 'filler';
     return this.upstream && this.hub.state === 'live' ? 'relay' : 'none';
   }
 
@@ -81,8 +106,8 @@ export class LiveStream {
     this.#closeUpstream();
     clearTimeout(this.#grace);
     this.publisher = publisher;
-    this.hub.hops = 0;
-    this.hub.beginEpoch(publisher.epoch);
+    this.input.hops = 0;
+    this.input.beginEpoch(publisher.epoch);
   }
 
   /** The publisher here is gone; viewers wait for it, here or on another node, for the grace time. */
@@ -90,12 +115,7 @@ export class LiveStream {
     if (this.publisher !== publisher) return;
     this.publisher = undefined;
     this.#interrupted();
-    // Other nodes look for it elsewhere; were they kept, this node could come to pull from one that pulls from it.
-    for (const viewer of this.hub.viewers()) {
-      if (viewer.transport.encoding !== 'relay') continue;
-      this.detach(viewer);
-      viewer.transport.end('source-lost');
-    }
+    this.#putOutRelays();
     if (this.#isWanted) this.#pull(1);
     else this.#unused();
   }
@@ -131,6 +151,15 @@ export class LiveStream {
     this.#maybeUnused();
   }
 
+  /** Other nodes look for it elsewhere; were they kept, this node could come to pull from one that pulls from it. */
+  #putOutRelays(): void {
+    for (const viewer of this.hub.viewers()) {
+      if (viewer.transport.encoding !== 'relay') continue;
+      this.detach(viewer);
+      viewer.transport.end('source-lost');
+    }
+  }
+
   get #isWanted(): boolean {
     return this.hub.viewerCount > 0 || this.hub.tapCount > 0;
   }
@@ -147,6 +176,7 @@ export class LiveStream {
     this.publisher?.revoke(reason);
     this.publisher = undefined;
     this.#closeUpstream();
+    this.#standIn?.stop();
     for (const timer of this.#patience.values()) clearTimeout(timer);
     this.#patience.clear();
     this.hub.end(reason);
@@ -154,19 +184,45 @@ export class LiveStream {
   }
 
   #pull(hops: number): void {
-    this.upstream ??= this.#options.openUpstream(this.hub, hops, {
+    clearTimeout(this.#again);
+    this.upstream ??= this.#options.openUpstream(this.hub, this.input, hops, {
       interrupted: () => this.#interrupted(),
-      ended: () => this.end('stream-ended'),
+      ended: () => this.#sourceEnded(),
     });
   }
 
+  /** The stream is over, unless something stands in: then its next publisher is waited for. */
+  #sourceEnded(): void {
+    if (!this.#standsIn()) {
+      this.end('stream-ended');
+      return;
+    }
+    this.#closeUpstream();
+    this.#again = setTimeout(() => {
+      if (this.#isWanted && !this.publisher) this.#pull(1);
+    }, LOOK_AGAIN_MS).unref();
+  }
+
+  /** True when something stands in for the source, from now on or already. */
+  #standsIn(): boolean {
+    const isWatched = this.hub.audienceCount > 0 || this.hub.tapCount > 0;
+    if (!this.#standIn || this.publisher || !isWatched) return false;
+    if (this.#standIn.isOn) return true;
+    clearTimeout(this.#grace);
+    // What stands in is for the viewers here; other nodes have their own.
+    this.#putOutRelays();
+    this.#standIn.start();
+    return true;
+  }
+
   #closeUpstream(): void {
+    clearTimeout(this.#again);
     this.upstream?.close();
     this.upstream = undefined;
   }
 
   #interrupted(): void {
-    if (this.hub.state !== 'live') return;
+    if (this.#standsIn() || this.hub.state !== 'live') return;
     this.hub.interrupt();
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
@@ -177,7 +233,7 @@ export class LiveStream {
   #waitFor(viewer: Viewer): void {
     const timer = setTimeout(() => {
       this.#patience.delete(viewer);
-      if (!this.hub.isWaiting(viewer)) return;
+      if (!this.hub.isWaiting(viewer) || this.#standsIn()) return;
       viewer.transport.end('stream-not-found');
       this.detach(viewer);
     }, this.#options.times.notFoundWaitMs);
@@ -188,6 +244,7 @@ export class LiveStream {
     if (this.publisher || this.#isWanted) return;
     clearTimeout(this.#linger);
     clearTimeout(this.#grace);
+    this.#standIn?.stop();
     this.#closeUpstream();
     this.#options.onUnused(this);
   }

@@ -10,8 +10,9 @@ import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { ClientInfo, Playback, Publication } from '../rtmp/session-host.ts';
 import type { StreamSnapshot } from '../stats.ts';
 import type { Connections, CountedSocket, OpenConnection } from './connections.ts';
+import type { Hub } from './hub.ts';
 import type { HubSettings } from './hub-settings.ts';
-import { LiveStream, type LocalPublisher, type OpenUpstream, type StreamTimes } from './live-stream.ts';
+import { LiveStream, type LocalPublisher, type OpenUpstream, type StandIn, type StreamTimes } from './live-stream.ts';
 import type { HubTap } from './taps.ts';
 import { Viewer, type ViewerTransport } from './viewer.ts';
 
@@ -24,8 +25,21 @@ export interface StreamClaim {
 
 /** Who decides about names across the cluster. */
 export interface StreamClaims {
-  /** Resolves with undefined when somebody else publishes it. `lost` is called when the claim turns out to be another's. */
-  claim(stream: string, lost: () => void): Promise<StreamClaim | undefined>;
+  /**
+   * Resolves with undefined when somebody else publishes it. `lost` is called when the claim turns out to be another's.
+   * A `backup` takes a name from nobody, and gives it to any publisher that is none.
+   */
+  claim(stream: string, lost: () => void, backup?: boolean): Promise<StreamClaim | undefined>;
+}
+
+/** Who takes publishers that are to stand by (cluster/backups.ts). */
+export interface StandbyDesk {
+  /** True when a publisher of this name is not simply refused while there is another. */
+  wants(name: StreamName): boolean;
+  /** Lets it in, to publish now or later; as {@link Streams.publish}. */
+  enter(...publisher: Parameters<Streams['publishNow']>): Promise<Publication | Refusal>;
+  /** Publishers of `app/name` that stand by on this node. */
+  waiting(stream: string): number;
 }
 
 /** Options of {@link Streams}. */
@@ -42,10 +56,18 @@ export interface StreamsOptions {
   staleAfterMs: number;
   /** True when a new publisher of this app replaces the present one. Default: it is refused. */
   newestWins?: (app: string) => boolean;
+  /** Absent: nobody stands by. */
+  standby?: StandbyDesk;
+  /** What a stream's viewers are shown while nobody publishes it; absent or undefined: nothing. */
+  standIn?: (hub: Hub) => StandIn | undefined;
 }
 
 /** A publisher; its socket is only counted, so it may be one of another process. */
-export type PublishingClient = Pick<ClientInfo, 'userAgent'> & { socket: CountedSocket };
+export type PublishingClient = Pick<ClientInfo, 'userAgent'> & {
+  socket: CountedSocket;
+  /** Its entry in the book when it has one already; whoever made it closes it. */
+  connection?: OpenConnection;
+};
 
 const SWEEP_MS = 1_000;
 /** A quiet stream shows relays so often that its node lives; a third of the time after which it counts as stalled. */
@@ -113,42 +135,57 @@ export class Streams {
 
   /** One entry per stream, for people who ask which way it goes. */
   describe(): NodeStream[] {
-    return this.list().map(({ hub, source, upstream }) => ({
+    return this.list().map(({ hub, input, source, upstream }) => ({
       stream: streamKey(hub),
       source,
       from: upstream?.from ?? '',
       state: upstream?.state ?? 'idle',
       viewers: hub.audienceCount,
-      epoch: hub.epoch,
-      hops: hub.hops,
+      standbys: this.#options.standby?.waiting(streamKey(hub)) ?? 0,
+      epoch: input.epoch,
+      hops: input.hops,
     }));
   }
 
   /** May this client publish? `revoke` is called when it must stop later on. */
-  async publish(
+  publish(
     name: StreamName,
     client: PublishingClient,
     revoke: (reason: CloseReason) => void,
     protocol: ConnectionProtocol = 'rtmp',
+  ): Promise<Publication | Refusal> {
+    const { standby } = this.#options;
+    return standby?.wants(name)
+      ? standby.enter(name, client, revoke, protocol)
+      : this.publishNow(name, client, revoke, protocol);
+  }
+
+  /** The same without standing by: at once or not at all. */
+  async publishNow(
+    name: StreamName,
+    client: PublishingClient,
+    revoke: (reason: CloseReason) => void,
+    protocol: ConnectionProtocol,
+    backup = false,
   ): Promise<Publication | Refusal> {
     const key = streamKey(name);
     const busy: Refusal = { refused: 'stream-busy', description: `${key} is being published already.` };
     const holder = this.#streams.get(key)?.publisher;
     if (this.#asking.has(key)) return busy;
     if (holder) {
-      const replaces = this.#options.newestWins?.(name.app) === true;
+      const replaces = !backup && (holder.backup || this.#options.newestWins?.(name.app) === true);
       if (!replaces && holder.idleMs(Date.now()) < this.#options.staleAfterMs) return busy;
       holder.revoke(replaces ? 'stream-busy' : 'idle');
     }
     this.#asking.add(key);
     let claim: StreamClaim | undefined;
     try {
-      claim = await this.#options.claims.claim(key, () => revoke('stream-busy'));
+      claim = await this.#options.claims.claim(key, () => revoke('stream-busy'), backup);
     } finally {
       this.#asking.delete(key);
     }
     if (!claim) return busy;
-    return this.#begin(name, client, revoke, claim, protocol);
+    return this.#begin(name, client, revoke, claim, protocol, backup);
   }
 
   /** May this client play? Its transport is told when the stream begins, and when it ends or is not found. */
@@ -187,31 +224,43 @@ export class Streams {
     revoke: (reason: CloseReason) => void,
     claim: StreamClaim,
     protocol: ConnectionProtocol,
+    backup: boolean,
   ): Publication {
     const stream = this.#streamFor(name);
-    const connection = this.#options.connections.open({
+    const connection = client.connection ? undefined : this.openPublisher(name, client, revoke, protocol);
+    const idle = idleClock(client.socket);
+    const publisher: LocalPublisher = { epoch: claim.epoch, backup, revoke, idleMs: idle };
+    stream.setPublisher(publisher);
+    const { input } = stream;
+    return {
+      push: (media) => {
+        if (stream.publisher === publisher) input.push(media, input.nextSequence);
+      },
+      end: (reason) => {
+        connection?.close(reason);
+        claim.release();
+        stream.publisherGone(publisher);
+      },
+    };
+  }
+
+  /** Enters a publisher into the book. */
+  openPublisher(
+    name: StreamName,
+    { socket, userAgent }: PublishingClient,
+    revoke: (reason: CloseReason) => void,
+    protocol: ConnectionProtocol,
+  ): OpenConnection {
+    return this.#options.connections.open({
       role: 'publisher',
       protocol,
       app: name.app,
       stream: name.name,
       session: name.query.get('session') ?? '',
       kick: () => revoke('kicked'),
-      ...client,
+      socket,
+      userAgent,
     });
-    const idle = idleClock(client.socket);
-    const publisher: LocalPublisher = { epoch: claim.epoch, revoke, idleMs: idle };
-    stream.setPublisher(publisher);
-    const { hub } = stream;
-    return {
-      push: (media) => {
-        if (stream.publisher === publisher) hub.push(media, hub.nextSequence);
-      },
-      end: (reason) => {
-        connection.close(reason);
-        claim.release();
-        stream.publisherGone(publisher);
-      },
-    };
   }
 
   #attach(
@@ -270,6 +319,7 @@ export class Streams {
       hub: { ...this.#options.hub(app), app, name },
       times: this.#options.times,
       openUpstream: this.#options.openUpstream,
+      standIn: this.#options.standIn,
       onUnused: (unused) => {
         if (this.#streams.get(key) !== unused) return;
         this.#framesDropped += unused.hub.framesDropped;

@@ -100,6 +100,7 @@ function failoverEvent(failover: FailoverHappened): TelemetryEvent {
     [FAILOVER_ATTRIBUTE.from]: failover.from,
     [FAILOVER_ATTRIBUTE.to]: failover.to,
     [FAILOVER_ATTRIBUTE.gapMs]: failover.gapMs,
+    ...(failover.mediaGapMs === undefined ? {} : { [FAILOVER_ATTRIBUTE.mediaGapMs]: failover.mediaGapMs }),
     [FAILOVER_ATTRIBUTE.viewers]: failover.viewers,
   };
   const seconds = failover.gapMs / 1_000;

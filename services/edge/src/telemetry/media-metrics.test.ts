@@ -20,6 +20,7 @@ const nothing: MediaSnapshot = {
   longestFlushMs: 0,
   relayPulls: [],
   relaySwitches: [],
+  externals: { links: [], failures: [], framesDropped: 0 },
 };
 const stream = {
   app: 'live',

@@ -32,7 +32,7 @@ class WorkerStreams extends Streams {
     super({
       ...options,
       claims: { claim: () => Promise.resolve(undefined) },
-      openUpstream: (hub, _hops, events) => new LinkPull(links, hub, events),
+      openUpstream: (hub, _input, _hops, events) => new LinkPull(links, hub, events),
     });
     this.#links = links;
   }
@@ -131,6 +131,9 @@ async function startWorker(
         case 'answer':
           access.answered(message);
           break;
+        case 'withdraw':
+          access.withdrawn(message);
+          break;
         case 'figures': {
           const figures: SentFigure[] = [];
           void ownProcess.sample((...figure) => figures.push(figure as SentFigure), {
@@ -163,7 +166,7 @@ async function startWorker(
           break;
         }
         case 'ask-to-reconnect':
-          listeners.askToReconnect(message.description);
+          send({ kind: 'told', told: listeners.askToReconnect(message.request) });
           break;
         case 'close':
           close(message.reason).catch((error: unknown) => {

@@ -120,6 +120,9 @@ export class LogsDecoder implements LogsVisitor {
       from_node: text(FAILOVER_ATTRIBUTE.from),
       to_node: text(FAILOVER_ATTRIBUTE.to),
       gap_ms: integer(FAILOVER_ATTRIBUTE.gapMs),
+      media_gap_ms: record.attributes.has(FAILOVER_ATTRIBUTE.mediaGapMs)
+        ? integer(FAILOVER_ATTRIBUTE.mediaGapMs)
+        : null,
       viewers: integer(FAILOVER_ATTRIBUTE.viewers),
     });
     this.#target.rows.add(TABLE.failovers, `{"time":${jsonTime(timeMs)},${this.#who},${fields.slice(1)}`);

@@ -30,10 +30,10 @@ const DATA = 18;
 /** A publisher sends the file's metadata as `@setDataFrame`, an AMF0 string in front of what the file has. */
 const SET_DATA_FRAME = Buffer.from('\x02\x00\x0d@setDataFrame', 'latin1');
 
-/** Reads an FLV file. @throws WeirError `DEMO_CLIP` when it is none or holds no frame. */
+/** Reads an FLV file. @throws WeirError `CLIP_UNUSABLE` when it is none or holds no frame. */
 export function readClip(path: string | URL): Clip {
   const file = readFileSync(path);
-  if (file.toString('latin1', 0, 3) !== 'FLV') throw new WeirError('DEMO_CLIP', `${path} is no FLV file.`);
+  if (file.toString('latin1', 0, 3) !== 'FLV') throw new WeirError('CLIP_UNUSABLE', `${path} is no FLV file.`);
   const headers: ClipMessage[] = [];
   const frames: ClipMessage[] = [];
   for (let at = FILE_HEADER_BYTES; at + TAG_HEADER_BYTES <= file.length; ) {
@@ -47,7 +47,7 @@ export function readClip(path: string | URL): Clip {
     else if (type === AUDIO || (type === VIDEO && !isEndOfSequence(body)))
       frames.push({ type, timestampMs, payload: body });
   }
-  if (frames.length === 0) throw new WeirError('DEMO_CLIP', `${path} holds no audio or video.`);
+  if (frames.length === 0) throw new WeirError('CLIP_UNUSABLE', `${path} holds no audio or video.`);
   return { headers, frames, lengthMs: Math.max(roundLength(frames, VIDEO), roundLength(frames, AUDIO)) };
 }
 
