@@ -191,7 +191,7 @@ entries software | while read -r path archive sum; do
   rm -rf "$root$path.old"
   [ ! -e "$root$path" ] || mv "$root$path" "$root$path.old"
   mv "$root$path.new" "$root$path"
-  for name in edge origin ingest; do
+  for name in edge origin ingest agent; do
     if grep -q "^unit weir-$name.service" "$manifest"; then echo "restart weir-$name.service" >>"$work/reactions"; fi
   done
 done

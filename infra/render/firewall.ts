@@ -16,6 +16,7 @@ import {
   type Plan,
 } from './plan.ts';
 import { header, type Opening, type RenderedFile } from './rendered.ts';
+import { services } from './services.ts';
 
 /** Where the rules are; `weir-firewall.service` loads them. */
 export const FIREWALL_PATH = '/etc/weir/firewall.nft';
@@ -79,10 +80,11 @@ function perSource({ limits }: Topology): string {
  * is not tracked. With hiding on the director the hidden ports are closed and the public ones become them.
  */
 function directorChains(plan: Plan, group: NamedGroup): string[] {
-  const { ports, hiding, limits } = plan.topology;
+  const { hiding, limits } = plan.topology;
+  const offered = services(plan.topology);
   const to = `ip daddr ${group.virtualAddress}`;
-  const open = set([ports.rtmp, ports.http]);
-  const hidden = set([ports.rtmpHidden, ports.node]);
+  const open = set(offered.map((service) => service.port));
+  const hidden = set(offered.map((service) => service.hidden));
   const rules = [
     `${to} tcp dport ${open} ${NEW_CONNECTION} ${perSource(plan.topology)} counter drop comment "flood of one source"`,
     `${to} tcp dport ${open} ${NEW_CONNECTION} limit rate over ${limits.perDirectorPerSecond}/second burst ${limits.perDirectorPerSecond} packets counter drop comment "flood"`,
@@ -90,21 +92,20 @@ function directorChains(plan: Plan, group: NamedGroup): string[] {
   if (hiding.method === 'director') {
     rules.push(
       `${to} tcp dport ${hidden} counter drop comment "hidden ports"`,
-      `${to} tcp dport ${ports.rtmp} tcp dport set ${ports.rtmpHidden} notrack accept`,
-      `${to} tcp dport ${ports.http} tcp dport set ${ports.node} notrack accept`,
+      ...offered.map(({ port, hidden }) => `${to} tcp dport ${port} tcp dport set ${hidden} notrack accept`),
     );
   } else rules.push(`${to} tcp dport ${open} notrack accept`);
   return [chain('arrive', 'filter hook prerouting priority raw; policy accept', rules)];
 }
 
 function directorInput(plan: Plan, group: NamedGroup, machine: NamedMachine): string[] {
-  const { ports, hiding } = plan.topology;
+  const { hiding } = plan.topology;
   const partners = set(
     directorsOf(plan, group)
       .filter((director) => director.name !== machine.name)
       .map((director) => director.address),
   );
-  const passed = hiding.method === 'director' ? [ports.rtmpHidden, ports.node] : [ports.rtmp, ports.http];
+  const passed = services(plan.topology).map(({ port, hidden }) => (hiding.method === 'director' ? hidden : port));
   return [
     `ip daddr ${group.virtualAddress} tcp dport ${set(passed)} accept comment "to the edges"`,
     `ip saddr ${partners} ip protocol vrrp accept`,
@@ -114,7 +115,8 @@ function directorInput(plan: Plan, group: NamedGroup, machine: NamedMachine): st
 }
 
 function edgeChains(plan: Plan, group: NamedGroup): string[] {
-  const { ports, hiding } = plan.topology;
+  const { hiding } = plan.topology;
+  const offered = services(plan.topology);
   const to = `ip daddr ${group.virtualAddress}`;
   const chains: string[] = [];
   if (hiding.onLink) {
@@ -126,21 +128,22 @@ function edgeChains(plan: Plan, group: NamedGroup): string[] {
     );
   }
   if (hiding.method === 'director') {
-    const hidden = set([ports.rtmpHidden, ports.node]);
+    const hidden = set(offered.map((service) => service.hidden));
     chains.push(
       chain('arrive', 'filter hook prerouting priority raw; policy accept', [
         `${to} tcp dport ${hidden} notrack accept`,
       ]),
       chain('leave', 'filter hook output priority raw; policy accept', [
-        `ip saddr ${group.virtualAddress} tcp sport ${ports.rtmpHidden} tcp sport set ${ports.rtmp} notrack accept`,
-        `ip saddr ${group.virtualAddress} tcp sport ${ports.node} tcp sport set ${ports.http} notrack accept`,
+        ...offered.map(
+          ({ port, hidden: from }) =>
+            `ip saddr ${group.virtualAddress} tcp sport ${from} tcp sport set ${port} notrack accept`,
+        ),
       ]),
     );
   } else {
     chains.push(
       chain('translate', 'nat hook prerouting priority dstnat; policy accept', [
-        `${to} tcp dport ${ports.rtmp} dnat ip to ${group.virtualAddress}:${ports.rtmpHidden}`,
-        `${to} tcp dport ${ports.http} dnat ip to ${group.virtualAddress}:${ports.node}`,
+        ...offered.map(({ port, hidden }) => `${to} tcp dport ${port} dnat ip to ${group.virtualAddress}:${hidden}`),
       ]),
     );
   }
@@ -150,7 +153,7 @@ function edgeChains(plan: Plan, group: NamedGroup): string[] {
 function edgeInput(plan: Plan, group: NamedGroup): string[] {
   const { ports, hiding } = plan.topology;
   const directors = set(directorsOf(plan, group).map((director) => director.address));
-  const hidden = set([ports.rtmpHidden, ports.node]);
+  const hidden = set(services(plan.topology).map((service) => service.hidden));
   // an untranslated connection to the hidden port is one that tries to get past the directors
   const translated = hiding.method === 'edge' ? 'ct status dnat ' : '';
   return [

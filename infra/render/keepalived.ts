@@ -13,6 +13,7 @@ import {
   realServers,
 } from './plan.ts';
 import { header, type RenderedFile } from './rendered.ts';
+import { type Service, services } from './services.ts';
 import { WEIGHT_SCRIPT, WEIGHT_STEPS } from './weights.ts';
 
 const HIGHEST_PRIORITY = 200;
@@ -58,24 +59,6 @@ function unicast(topology: Topology, machine: NamedMachine, partners: readonly N
   return `  unicast_src_ip ${machine.address}\n  unicast_peer {\n${peers}  }\n`;
 }
 
-interface Service {
-  name: string;
-  port: number;
-  persistenceSeconds: number;
-}
-
-/**
- * What the virtual address offers, as IPVS sees it: with hiding on the directors the firewall has already put the
- * hidden port into the packet when IPVS takes it.
- */
-function services({ ports, hiding, limits }: Topology): Service[] {
-  const hidden = hiding.method === 'director';
-  return [
-    { name: 'RTMP', port: hidden ? ports.rtmpHidden : ports.rtmp, persistenceSeconds: limits.persistenceSeconds.rtmp },
-    { name: 'HTTP', port: hidden ? ports.node : ports.http, persistenceSeconds: limits.persistenceSeconds.http },
-  ];
-}
-
 function virtualServer(
   topology: Topology,
   group: NamedGroup,
@@ -83,19 +66,21 @@ function virtualServer(
   servers: readonly RealServer[],
 ): string {
   const { health } = topology;
+  // with hiding on directors the firewall has already put the hidden port into the packet when IPVS takes it
+  const port = topology.hiding.method === 'director' ? service.hidden : service.port;
   const persistence = service.persistenceSeconds > 0 ? `  persistence_timeout ${service.persistenceSeconds}\n` : '';
   return `
 # ${service.name}
-virtual_server ${group.virtualAddress} ${service.port} {
+virtual_server ${group.virtualAddress} ${port} {
   delay_loop ${health.intervalSeconds}
   lvs_sched wrr
   lvs_method DR
   protocol TCP
-${persistence}${servers.map((server) => realServer(topology, service, server)).join('')}}
+${persistence}${servers.map((server) => realServer(topology, port, server)).join('')}}
 `;
 }
 
-function realServer({ health, ports }: Topology, service: Service, server: RealServer): string {
+function realServer({ health, ports }: Topology, port: number, server: RealServer): string {
   const scale = health.dynamicWeight ? WEIGHT_STEPS : 1;
   const dynamic = `    MISC_CHECK {
       misc_path "${WEIGHT_SCRIPT} ${server.address}"
@@ -105,7 +90,7 @@ function realServer({ health, ports }: Topology, service: Service, server: RealS
     }
 `;
   return `  # ${server.comment}
-  real_server ${server.address} ${service.port} {
+  real_server ${server.address} ${port} {
     weight ${server.weight * scale}
     HTTP_GET {
       connect_port ${ports.node}

@@ -5,7 +5,8 @@ import {
   TELEMETRY_STREAM,
   TELEMETRY_SUBJECT_PREFIX,
 } from '@weir/contracts/nats/names';
-import { type NamedMachine, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
+import type { MeasuredRole } from '@weir/contracts/resource';
+import { type NamedMachine, needsAgent, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
 
 /** A NATS user: its password by the secret's name; no `publish` = everything. */
 export interface NatsUser {
@@ -16,9 +17,10 @@ export interface NatsUser {
   subscribe?: readonly string[];
 }
 
-/** User that a media node logs in as. */
-export function userOf(plan: Plan, node: string): string {
-  return plan.topology.nats.credentials === 'role' ? 'node' : `node-${node}`;
+/** User that a node or an agent logs in as. */
+export function userOf(plan: Plan, node: string, role: MeasuredRole): string {
+  if (plan.topology.nats.credentials === 'role') return role === 'agent' ? 'agent' : 'node';
+  return `node-${node}`;
 }
 
 /** Users of the account that everything runs in. */
@@ -32,20 +34,43 @@ export function natsUsers(plan: Plan): NatsUser[] {
 
 function nodeUsers(plan: Plan): NatsUser[] {
   if (plan.topology.nats.credentials === 'role') {
-    return [{ name: 'node', secret: 'NATS_PASSWORD_NODE', purpose: 'edges and origins in NATS', ...nodeRights('*') }];
+    return [
+      { name: 'node', secret: 'NATS_PASSWORD_NODE', purpose: 'edges and origins in NATS', ...nodeRights('*') },
+      { name: 'agent', secret: 'NATS_PASSWORD_AGENT', purpose: 'agents in NATS', ...agentRights('*') },
+    ];
   }
-  return mediaNodes(plan).map((node) => ({
-    name: userOf(plan, node),
-    secret: nodeNatsSecret(plan, node),
-    purpose: `node ${node} in NATS`,
-    ...nodeRights(node),
+  return nodes(plan).map(({ node, role }) => ({
+    name: userOf(plan, node, role),
+    secret: nodeNatsSecret(plan, node, role),
+    purpose: `${role === 'agent' ? 'agent' : 'node'} ${node} in NATS`,
+    ...(role === 'agent' ? agentRights(node) : nodeRights(node)),
   }));
 }
 
-function mediaNodes(plan: Plan): string[] {
-  const named = (role: 'edge' | 'origin') =>
-    withRole(plan, role).map((machine: NamedMachine) => nodeName(machine, role));
-  return [...named('edge'), ...named('origin')].sort();
+function nodes(plan: Plan): { node: string; role: MeasuredRole }[] {
+  const of = (machines: readonly NamedMachine[], role: MeasuredRole) =>
+    machines.map((machine) => ({ node: nodeName(machine, role), role }));
+  return [
+    ...of(withRole(plan, 'edge'), 'edge'),
+    ...of(withRole(plan, 'origin'), 'origin'),
+    ...of(
+      plan.machines.filter((machine) => needsAgent(plan, machine)),
+      'agent',
+    ),
+  ].sort((a, b) => (a.node < b.node ? -1 : 1));
+}
+
+/** An agent publishes its own telemetry and compares its clock; it is no member and reads nothing of others. */
+function agentRights(node: string): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
+  return { publish: telemetryRights(node), subscribe: ['_INBOX.>'] };
+}
+
+function telemetryRights(node: string): string[] {
+  return [
+    `${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
+    // when its own last message was stored: the clock it compares with
+    `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
+  ];
 }
 
 /**
@@ -56,11 +81,9 @@ export function nodeRights(node: string): Required<Pick<NatsUser, 'publish' | 's
   const buckets = [BUCKET.nodes, BUCKET.streams, BUCKET.roles];
   return {
     publish: [
-      `${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
+      ...telemetryRights(node),
       '$JS.API.INFO',
       ...buckets.flatMap((bucket) => readAndCreate(`KV_${bucket}`)),
-      // when its own last message was stored: the clock it compares with
-      `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
       `$KV.${BUCKET.nodes}.${node}`,
       `$KV.${BUCKET.streams}.>`,
       `$KV.${BUCKET.roles}.>`,

@@ -4,7 +4,17 @@ import { parseSpeed } from '@weir/contracts/topology/network';
 import { secretReference } from '@weir/contracts/topology/schema';
 import { stringify } from 'yaml';
 import { userOf } from './nats-rights.ts';
-import { groupOf, type NamedMachine, natsServersFor, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
+import {
+  directedGroup,
+  groupOf,
+  interfaceOf,
+  type NamedMachine,
+  natsServersFor,
+  nodeName,
+  nodeNatsSecret,
+  type Plan,
+  withRole,
+} from './plan.ts';
 import { header, type RenderedFile } from './rendered.ts';
 
 /** Group of Weir's processes: may read their configuration, with the secrets in it. */
@@ -12,13 +22,18 @@ export const WEIR_GROUP = 'weir';
 
 const EDGE_CONNECTIONS = 8_000;
 const ORIGIN_CONNECTIONS = 10_000;
+const DNS_PORT = 53;
 
 export function edgeConfig(plan: Plan, machine: NamedMachine): RenderedFile {
-  const { ports } = plan.topology;
+  const { ports, clientTls } = plan.topology;
   const hidden = groupOf(plan, machine) !== undefined;
   return mediaConfig(plan, machine, 'edge', {
-    rtmp: { port: hidden ? ports.rtmpHidden : ports.rtmp },
-    http: { port: ports.node },
+    rtmp: {
+      port: hidden ? ports.rtmpHidden : ports.rtmp,
+      ...(clientTls.enabled ? { tlsPort: hidden ? ports.rtmpsHidden : ports.rtmps } : {}),
+    },
+    http: { port: ports.node, ...(clientTls.enabled ? { tlsPort: ports.nodeTls } : {}) },
+    ...(clientTls.enabled ? { tls: { certFile: clientTls.cert, keyFile: clientTls.key } } : {}),
     relay: { port: ports.relay },
     limits: { connections: machine.connections ?? EDGE_CONNECTIONS },
   });
@@ -45,7 +60,7 @@ function mediaConfig(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin',
     node: { name: node, role, dataDir: `/var/lib/weir/${role}`, advertise: machine.address },
     ...own,
     relay: { ...own.relay, keys: topology.relayKeys.map(secretReference), origins },
-    nats: nats(plan, machine, userOf(plan, node), nodeNatsSecret(plan, node)),
+    nats: nats(plan, machine, userOf(plan, node, role), nodeNatsSecret(plan, node, role)),
   });
 }
 
@@ -63,6 +78,28 @@ export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
       readPassword: secretReference('CLICKHOUSE_PASSWORD_READ'),
       cluster: stores.length > 1 ? plan.topology.cluster : '',
     },
+  });
+}
+
+export function agentConfig(plan: Plan, machine: NamedMachine): RenderedFile {
+  const { dns } = plan.topology;
+  const node = nodeName(machine, 'agent');
+  const group = directedGroup(plan, machine.name);
+  const directed = group && {
+    groups: [
+      `${group.name} address=${group.virtualAddress} card=${interfaceOf(plan, machine)} directors=${group.directors.length}`,
+    ],
+    ipvs: true,
+  };
+  const asked = machine.roles.includes('dns') && {
+    dnsServer: `${machine.address}:${DNS_PORT}`,
+    dnsNames: dns.records.map(({ name }) => (name === '@' ? dns.zone : `${name}.${dns.zone}`)),
+  };
+  return configFile(machine, 'agent', {
+    ...common(plan, machine),
+    node: { name: node, dataDir: '/var/lib/weir/agent' },
+    agent: { ...directed, ...asked },
+    nats: nats(plan, machine, userOf(plan, node, 'agent'), nodeNatsSecret(plan, node, 'agent')),
   });
 }
 

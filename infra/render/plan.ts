@@ -1,4 +1,5 @@
 /** Questions the renderers ask a topology: who belongs to whom, who may talk to whom, under which names. */
+import type { MeasuredRole } from '@weir/contracts/resource';
 import { compareAddresses } from '@weir/contracts/topology/network';
 import type { Group, Machine, MachineRole, Topology } from '@weir/contracts/topology/schema';
 
@@ -83,9 +84,16 @@ export function adminNetworks(plan: Plan): string[] {
   return plan.topology.admin.networks.length > 0 ? plan.topology.admin.networks : siteNetworks(plan);
 }
 
-/** Name of the node of this role on the machine. */
-export function nodeName(machine: NamedMachine, role: 'edge' | 'origin'): string {
-  return role === 'origin' && machine.roles.includes('edge') ? `${machine.name}-origin` : machine.name;
+/** Name of the node of this role on the machine: the machine's own for the first of edge, origin, agent. */
+export function nodeName(machine: NamedMachine, role: MeasuredRole): string {
+  const first = (['edge', 'origin'] as const).find((media) => machine.roles.includes(media)) ?? 'agent';
+  return role === first ? machine.name : `${machine.name}-${role}`;
+}
+
+/** Edges and origins measure their machines themselves; directors and name servers have more to tell. */
+export function needsAgent(plan: Plan, machine: NamedMachine): boolean {
+  const hasMedia = machine.roles.includes('edge') || machine.roles.includes('origin');
+  return !hasMedia || directedGroup(plan, machine.name) !== undefined || machine.roles.includes('dns');
 }
 
 /** NATS addresses for a client on this machine: leaf servers of its site, else the cluster, its own site first. */
@@ -98,9 +106,9 @@ export function natsServersFor(plan: Plan, machine: Machine): string[] {
   return [...leafs, ...members].map((server) => `${scheme}://${server.address}:${plan.topology.ports.nats}`);
 }
 
-/** Name of the secret with the NATS password of a media node. */
-export function nodeNatsSecret(plan: Plan, node: string): string {
-  if (plan.topology.nats.credentials === 'role') return 'NATS_PASSWORD_NODE';
+/** Name of the secret with the NATS password of a node. */
+export function nodeNatsSecret(plan: Plan, node: string, role: MeasuredRole): string {
+  if (plan.topology.nats.credentials === 'role') return role === 'agent' ? 'NATS_PASSWORD_AGENT' : 'NATS_PASSWORD_NODE';
   return `NATS_PASSWORD_NODE_${node.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`;
 }
 

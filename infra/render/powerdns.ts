@@ -60,6 +60,8 @@ function zoneFile(plan: Plan): string {
     ...servers.map((_server, at) => `@ 3600 IN NS ns${at + 1}`),
     ...servers.map((server, at) => `ns${at + 1} 3600 IN A ${server.address}`),
     ...dns.records.map((record) => `${record.name} ${ttl} IN LUA A ${quoted(program(plan, record))}`),
+    // what the checks say of each group, for the agent of this machine
+    ...dns.records.map((record) => `${healthName(record)} 0 IN LUA TXT ${quoted(healthProgram(plan, record))}`),
   ].join('\n');
   return `; Zone of the cluster. Rendered from the topology: change it there, render again.
 $ORIGIN ${dns.zone}.
@@ -80,14 +82,43 @@ function program(plan: Plan, record: DnsRecord): string {
   const options = `{selector='all',timeout=${dns.timeoutSeconds}}`;
   const groups = record.groups.filter((name) => weight(name) > 0);
   if (record.backup.length > 0) {
-    const port = ports.http === 80 ? '' : `:${ports.http}`;
-    const url = `http://${dns.zone}${port}/healthz`;
-    return `ifurlup('${url}',{${list(groups)},${list(record.backup)}},${options})`;
+    return `ifurlup('${healthUrl(plan)}',{${list(groups)},${list(record.backup)}},${options})`;
   }
   const up = `ifportup(${ports.rtmp},${list(groups)},${options})`;
   if (new Set(groups.map(weight)).size === 1) return up;
   const shares = groups.map((name) => `['${address(name)}']=${weight(name)}`).join(',');
   return `;local share={${shares}} local live={} for _,ip in ipairs(${up}) do live[#live+1]={share[ip],ip} end return pickwrandom(live)`;
+}
+
+function healthUrl({ topology: { dns, ports } }: Plan): string {
+  return `http://${dns.zone}${ports.http === 80 ? '' : `:${ports.http}`}/healthz`;
+}
+
+/** `_health.rtmp` for `rtmp`. */
+function healthName({ name }: DnsRecord): string {
+  return name === '@' ? '_health' : `_health.${name}`;
+}
+
+/** Never alive, and refused at once: beside it alone an address that is dead cannot be the only answer. */
+const NOBODY = '255.255.255.255';
+
+/**
+ * Text like `answers 10.20.0.100=1; backup 10.30.0.100=0`. PowerDNS tells the result of a check only by what it answers,
+ * and answers with all when all are dead: so each address is asked for together with one that never lives.
+ */
+function healthProgram(plan: Plan, record: DnsRecord): string {
+  const { dns, ports } = plan.topology;
+  const list = (names: readonly string[]) => names.map((name) => `'${plan.topology.groups[name]?.virtualAddress}'`);
+  const options = `{selector='all',backupSelector='all',timeout=${dns.timeoutSeconds}}`;
+  const up =
+    record.backup.length === 0
+      ? `ifportup(${ports.rtmp},{ip,'${NOBODY}'},o)`
+      : `ifurlup('${healthUrl(plan)}',{{ip},{'${NOBODY}'}},o)`;
+  const tell = (set: string, names: readonly string[]) =>
+    names.length === 0
+      ? ''
+      : ` s=s..'${set}' for _,ip in ipairs({${list(names)}}) do s=s..' '..ip..(#${up}==1 and '=1' or '=0') end`;
+  return `;local o=${options} local s=''${tell('answers', record.groups)}${tell('; backup', record.backup)} return s`;
 }
 
 /** A record's text as strings of at most 255 bytes. */

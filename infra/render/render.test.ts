@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadConfig } from '@weir/contracts/config/load';
+import type { PartialConfig } from '@weir/contracts/config/schema';
 import { loadTopology, parseTopology } from '@weir/contracts/topology/load';
 import type { Topology } from '@weir/contracts/topology/schema';
+import { parse } from 'yaml';
 import { diffFolders } from './diff.ts';
 import { renderFolder } from './folder.ts';
 import { renderTopology } from './render.ts';
@@ -56,7 +58,9 @@ describe('rendering the example topology', () => {
     try {
       let count = 0;
       for (const machine of renderTopology(topology())) {
-        for (const file of machine.files.filter(({ path }) => /^\/etc\/weir\/(edge|origin|ingest)\.yaml$/.test(path))) {
+        for (const file of machine.files.filter(({ path }) =>
+          /^\/etc\/weir\/(edge|origin|ingest|agent)\.yaml$/.test(path),
+        )) {
           const path = join(folder, 'node.yaml');
           writeFileSync(path, file.content);
           const config = loadConfig({ file: path });
@@ -64,7 +68,7 @@ describe('rendering the example topology', () => {
           count += 1;
         }
       }
-      assert.equal(count, 9);
+      assert.equal(count, 20);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -147,6 +151,44 @@ describe('a change of the topology', () => {
   });
 });
 
+describe('agents', () => {
+  const rendered = renderTopology(topology());
+  const hasAgent = (name: string) =>
+    rendered.find((machine) => machine.name === name)?.units.includes('weir-agent.service');
+
+  it('measure every machine that no media node measures', () => {
+    assert.deepEqual(
+      rendered.filter((machine) => !hasAgent(machine.name)).map((machine) => machine.name),
+      ['ams-e1', 'ams-e2', 'ams-o1', 'fra-e1', 'fra-e2', 'fra-e3', 'fra-o1'],
+    );
+  });
+
+  it('have a node’s name of their own where a media node and a name server share a machine', () => {
+    const both = topology((text) => text.replace('roles: [origin] }', 'roles: [origin, dns] }'));
+    const machine = renderTopology(both).find(({ roles }) => roles.includes('origin') && roles.includes('dns'));
+    const config = machine?.files.find((one) => one.path === '/etc/weir/agent.yaml')?.content ?? '';
+    assert.match(config, new RegExp(`name: ${machine?.name}-agent`));
+    assert.match(config, /dnsServer: 10\.\d+\.0\.31:53/);
+  });
+
+  it('of a director know its group, not its edges, so that an edge can join without them', () => {
+    const director = rendered.find((machine) => machine.name === 'ams-d2');
+    const config = parse(
+      director?.files.find((one) => one.path === '/etc/weir/agent.yaml')?.content ?? '',
+    ) as PartialConfig;
+    assert.deepEqual(config.agent, { groups: ['ams-1 address=10.30.0.100 card=eth0 directors=2'], ipvs: true });
+  });
+
+  it('may tell their own figures in NATS and nothing else', () => {
+    const conf = rendered
+      .find((machine) => machine.name === 'fra-s2')
+      ?.files.find((one) => one.path === '/etc/weir/nats-server.conf')?.content;
+    const rights = /user: agent\n[\s\S]*?permissions \{([\s\S]*?)\n {8}\}/.exec(conf ?? '')?.[1] ?? '';
+    assert.match(rights, /"weir\.telemetry\.\*\.\*\.\*"/);
+    assert.doesNotMatch(rights, /KV|weir\.cluster/);
+  });
+});
+
 describe('options of the topology', () => {
   const file = (text: string, path: string) => folderOf(path, renderFolder(topology((base) => `${base}\n${text}\n`)));
 
@@ -161,6 +203,22 @@ describe('options of the topology', () => {
       file('hiding: { method: director }', 'fra-e1/files/etc/weir/firewall.nft'),
       /tcp sport set 1935 notrack/,
     );
+  });
+
+  it('balances RTMPS and HTTPS like RTMP and HTTP when edges have a certificate', () => {
+    const tls = 'clientTls: { enabled: true }';
+    const director = file(tls, 'fra-d1/files/etc/keepalived/keepalived.conf');
+    const ports = [...director.matchAll(/^virtual_server 10\.20\.0\.100 (\d+)/gm)].map((match) => match[1]);
+    assert.deepEqual(ports, ['1935', '80', '1937', '443']);
+    const edge = file(tls, 'fra-e1/files/etc/weir/firewall.nft');
+    assert.match(edge, /tcp dport 1937 dnat ip to 10\.20\.0\.100:19370/);
+    assert.match(edge, /tcp dport 443 dnat ip to 10\.20\.0\.100:8443/);
+    assert.match(edge, /tcp dport \{ 19350, 8080, 19370, 8443 \} ct status dnat accept/);
+    const config = parse(file(tls, 'fra-e1/files/etc/weir/edge.yaml')) as PartialConfig;
+    assert.equal(config.rtmp?.tlsPort, 19_370);
+    assert.equal(config.http?.tlsPort, 8443);
+    assert.equal(config.tls?.certFile, '/etc/weir/tls/client-cert.pem');
+    assert.doesNotMatch(file('', 'fra-e1/files/etc/weir/edge.yaml'), /^tls:|tlsPort/m);
   });
 
   it('adverts to partners’ addresses when told so', () => {

@@ -3,6 +3,7 @@
  * openings; the firewall is made of all openings together. Same topology, same bytes.
  */
 import type { MachineRole, Topology } from '@weir/contracts/topology/schema';
+import { agent } from './agent.ts';
 import { clickhouseServer } from './clickhouse.ts';
 import { firewall, innerOpening, relayOpening } from './firewall.ts';
 import { grafana } from './grafana.ts';
@@ -16,21 +17,14 @@ import {
   makePlan,
   type NamedGroup,
   type NamedMachine,
+  needsAgent,
   nodeName,
   nodeNatsSecret,
   type Plan,
 } from './plan.ts';
 import { nameServer } from './powerdns.ts';
 import type { Contribution, NeededSecret, RenderedMachine } from './rendered.ts';
-import {
-  addressUnit,
-  firewallUnit,
-  ingestUnit,
-  keepalivedDropIn,
-  mediaUnit,
-  natsUnit,
-  watchdogFiles,
-} from './systemd.ts';
+import { addressUnit, firewallUnit, ingestUnit, keepalivedDropIn, mediaUnit, natsUnit } from './systemd.ts';
 import { WEIGHTS_UNIT, weightFiles } from './weights.ts';
 
 /** Every machine of the topology, by name. */
@@ -56,8 +50,8 @@ function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
   const parts = [
     ...(directed ? [director(plan, directed, machine)] : []),
     ...roles.map((role) => ROLES[role](plan, machine)),
+    ...(needsAgent(plan, machine) ? [agent(plan, machine)] : []),
   ];
-  const watched = parts.flatMap((part) => part.watched ?? []);
   const media = machine.roles.includes('edge') || machine.roles.includes('origin');
   const kernel = directed ? directorKernel(machine) : media ? mediaKernel(plan, machine) : serviceKernel(machine);
   const files = [
@@ -69,7 +63,6 @@ function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
       parts.flatMap((part) => part.openings ?? []),
     ),
     firewallUnit(machine),
-    ...(watched.length > 0 ? watchdogFiles(machine, watched) : []),
   ];
   return {
     name: machine.name,
@@ -77,11 +70,7 @@ function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
     roles: [...(directed ? ['director'] : []), ...roles],
     packages: [...new Set(['nftables', 'curl', ...parts.flatMap((part) => part.packages ?? [])])].sort(),
     files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
-    units: [
-      'weir-firewall.service',
-      ...new Set(parts.flatMap((part) => part.units ?? [])),
-      ...(watched.length > 0 ? ['weir-watchdog.service'] : []),
-    ],
+    units: ['weir-firewall.service', ...new Set(parts.flatMap((part) => part.units ?? []))],
     secrets: unique(parts.flatMap((part) => part.secrets ?? [])),
     software: parts.some((part) => part.software === true),
   };
@@ -101,10 +90,10 @@ function director(plan: Plan, group: NamedGroup, machine: NamedMachine): Contrib
 }
 
 function edge(plan: Plan, machine: NamedMachine): Contribution {
-  const { ports } = plan.topology;
+  const { ports, clientTls } = plan.topology;
   const group = groupOf(plan, machine);
   const open = {
-    ports: [ports.rtmp, ports.node],
+    ports: [ports.rtmp, ports.node, ...(clientTls.enabled ? [ports.rtmps, ports.nodeTls] : [])],
     protocol: 'tcp',
     from: 'any',
     comment: 'viewers and publishers',
@@ -118,7 +107,6 @@ function edge(plan: Plan, machine: NamedMachine): Contribution {
     units: [...(group ? ['weir-address.service'] : []), 'weir-edge.service'],
     secrets: mediaSecrets(plan, machine, 'edge'),
     openings: [...(group ? [] : [open]), relayOpening(plan, ports.relay)],
-    watched: [{ unit: 'weir-edge.service', url: `http://127.0.0.1:${ports.node}/healthz` }],
     software: true,
   };
 }
@@ -130,7 +118,6 @@ function origin(plan: Plan, machine: NamedMachine): Contribution {
     units: ['weir-origin.service'],
     secrets: mediaSecrets(plan, machine, 'origin'),
     openings: [relayOpening(plan, ports.originRelay)],
-    watched: [{ unit: 'weir-origin.service', url: `http://127.0.0.1:${ports.originNode}/healthz` }],
     software: true,
   };
 }
@@ -138,7 +125,7 @@ function origin(plan: Plan, machine: NamedMachine): Contribution {
 function mediaSecrets(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin'): NeededSecret[] {
   return [
     ...plan.topology.relayKeys.map((name) => ({ name, purpose: 'relays between members' })),
-    { name: nodeNatsSecret(plan, nodeName(machine, role)), purpose: 'edges and origins in NATS' },
+    { name: nodeNatsSecret(plan, nodeName(machine, role), role), purpose: 'edges and origins in NATS' },
   ];
 }
 
@@ -153,7 +140,6 @@ function ingest(plan: Plan, machine: NamedMachine): Contribution {
       { name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' },
     ],
     openings: [innerOpening(plan, [ports.ingest], 'telemetry')],
-    watched: [{ unit: 'weir-ingest.service', url: `http://127.0.0.1:${ports.ingest}/healthz` }],
     software: true,
   };
 }

@@ -36,8 +36,6 @@ export interface Contribution {
   secrets?: readonly NeededSecret[];
   /** Listeners and who may reach them. */
   openings?: readonly Opening[];
-  /** Nodes whose health is watched. */
-  watched?: readonly Watched[];
   /** Whether Weir's own software runs here. */
   software?: boolean;
 }
@@ -48,12 +46,6 @@ export interface Opening {
   protocol: 'tcp' | 'udp';
   from: readonly string[] | 'any';
   comment: string;
-}
-
-/** A unit that is restarted when its URL does not answer. */
-export interface Watched {
-  unit: string;
-  url: string;
 }
 
 /** All of one machine. */

@@ -1,12 +1,14 @@
-/** systemd units of a machine: Weir's processes (hardened), firewall, the virtual address on lo, a watchdog by health. */
+/** systemd units of a machine: Weir's processes (hardened, with systemd's watchdog), firewall, the virtual address on lo. */
 import { FIREWALL_PATH } from './firewall.ts';
 import { NATS_CONFIG_PATH } from './nats.ts';
 import { WEIR_GROUP } from './node-config.ts';
 import type { NamedGroup, NamedMachine, Plan } from './plan.ts';
-import { header, type RenderedFile, type Watched } from './rendered.ts';
+import { header, type RenderedFile } from './rendered.ts';
 
 const UNIT_FOLDER = '/etc/systemd/system';
-const WATCHDOG_SCRIPT = '/usr/local/lib/weir/watchdog';
+
+/** A process whose event loop has not turned for so long is restarted; it tells systemd three times in that time. */
+const WATCHDOG_SECONDS = 30;
 
 /** Where a node stands in the way of a start. */
 const MEDIA_AFTER = 'network-online.target weir-firewall.service weir-address.service';
@@ -60,6 +62,18 @@ export function ingestUnit(plan: Plan, machine: NamedMachine): RenderedFile {
   });
 }
 
+/** On a director it asks the kernel for what it balances. */
+export function agentUnit(plan: Plan, machine: NamedMachine, isDirector: boolean): RenderedFile {
+  return weirUnit(plan, machine, {
+    name: 'weir-agent',
+    what: 'Weir agent',
+    after: 'network-online.target weir-firewall.service',
+    command: 'agent --config /etc/weir/agent.yaml',
+    capabilities: isDirector ? 'CAP_NET_ADMIN' : '',
+    stopSeconds: 10,
+  });
+}
+
 interface WeirUnit {
   name: string;
   what: string;
@@ -82,6 +96,9 @@ After=${unit.after}
 StartLimitIntervalSec=0
 
 [Service]
+Type=notify
+NotifyAccess=all
+WatchdogSec=${WATCHDOG_SECONDS}
 ${unit.before ? `ExecStartPre=${weir} ${unit.before}\n` : ''}ExecStart=${weir} ${unit.command}
 User=weir
 Group=${WEIR_GROUP}
@@ -90,6 +107,7 @@ StateDirectory=weir
 Environment=NODE_ENV=production
 ${trust}Restart=always
 RestartSec=1
+TimeoutStartSec=300
 TimeoutStopSec=${unit.stopSeconds}
 LimitNOFILE=262144
 TasksMax=4096
@@ -201,62 +219,4 @@ RestartSec=1
 OOMScoreAdjust=-900
 `,
   };
-}
-
-/** Restarts a node whose process lives and whose health URL has not answered for some time. */
-export function watchdogFiles(machine: NamedMachine, watched: readonly Watched[]): RenderedFile[] {
-  const pairs = watched.map(({ unit, url }) => `${unit}=${url}`).join(' ');
-  const reaction = { verb: 'restart', unit: 'weir-watchdog.service' } as const;
-  return [
-    { path: WATCHDOG_SCRIPT, mode: '0755', content: watchdogScript(), reaction },
-    {
-      path: `${UNIT_FOLDER}/weir-watchdog.service`,
-      reaction,
-      content: `${header(machine.name, 'Watchdog')}[Unit]
-Description=Watchdog of Weir's processes
-After=${watched.map(({ unit }) => unit).join(' ')}
-
-[Service]
-ExecStart=${WATCHDOG_SCRIPT} ${pairs}
-Restart=always
-RestartSec=5
-NoNewPrivileges=yes
-ProtectHome=yes
-PrivateTmp=yes
-
-[Install]
-WantedBy=multi-user.target
-`,
-    },
-  ];
-}
-
-function watchdogScript(): string {
-  return `#!/bin/sh
-# Restarts units whose health URL stays silent: watchdog UNIT=URL...
-# A unit is restarted after MISSES failed questions in a row, and then has GRACE questions' time to come up.
-INTERVAL=\${INTERVAL:-3} MISSES=\${MISSES:-5} GRACE=\${GRACE:-10}
-states=/tmp/weir-watchdog.$$
-mkdir -p "$states"
-trap 'rm -rf "$states"; exit 0' TERM INT
-while :; do
-  for pair in "$@"; do
-    unit=\${pair%%=*} url=\${pair#*=}
-    count=$(cat "$states/$unit" 2>/dev/null || echo 0)
-    if curl -fsS -o /dev/null --max-time 2 "$url" 2>/dev/null || ! systemctl is-active --quiet "$unit"; then
-      count=0
-    else
-      count=$((count + 1))
-    fi
-    if [ "$count" -ge "$MISSES" ]; then
-      echo "$unit did not answer at $url for $count questions: restarting it"
-      systemctl restart "$unit"
-      count=-$GRACE
-    fi
-    echo "$count" >"$states/$unit"
-  done
-  sleep "$INTERVAL" &
-  wait $!
-done
-`;
 }

@@ -16,9 +16,10 @@ const example = readFileSync(new URL('../../infra/topology.example.yaml', import
 /** The example and what its options change, each checked as a whole. */
 const VARIANTS: Record<string, string> = {
   example: '',
-  'hiding on directors, unicast': 'hiding: { method: director }\nvrrp: { unicast: true, preempt: true }\n',
-  'a user per node, persistence':
-    'nats: { credentials: node }\nlimits: { persistenceSeconds: { rtmp: 60, http: 300 } }\n',
+  'hiding on directors, unicast, TLS for clients':
+    'hiding: { method: director }\nvrrp: { unicast: true, preempt: true }\nclientTls: { enabled: true }\n',
+  'a user per node, persistence, TLS for clients':
+    'nats: { credentials: node }\nlimits: { persistenceSeconds: { rtmp: 60, http: 300 } }\nclientTls: { enabled: true }\n',
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'weir-infra-'));
@@ -159,17 +160,14 @@ describe('rendered files, judged by the programs that read them', () => {
     const why = await whyWithout(['shellcheck']);
     if (why) return t.skip(why);
     const scripts = roots.flatMap((root) =>
-      [
-        'install.sh',
-        'files/usr/local/lib/weir/edge-weight',
-        'files/usr/local/lib/weir/ask-weights',
-        'files/usr/local/lib/weir/watchdog',
-      ].map((name) => join(root, name)),
+      ['install.sh', 'files/usr/local/lib/weir/edge-weight', 'files/usr/local/lib/weir/ask-weights'].map((name) =>
+        join(root, name),
+      ),
     );
     const one = [
       ...new Map(scripts.filter((path) => existsSync(path)).map((path) => [readFileSync(path, 'utf8'), path])).values(),
     ];
-    assert.equal(one.length, 4);
+    assert.equal(one.length, 3);
     const result = spawnSync('shellcheck', ['--severity=style', '--exclude=SC2016,SC2094', ...one], {
       encoding: 'utf8',
     });

@@ -199,8 +199,9 @@ function checkPorts({ ports, machines }: Topology, report: Report): void {
     }
   };
   distinct(['rtmp', 'rtmpHidden'], 'on an edge: hiding needs two');
-  distinct(['rtmp', 'http'], 'on the virtual address');
-  distinct(['rtmpHidden', 'node', 'relay'], 'on an edge');
+  distinct(['rtmp', 'http', 'rtmps', 'https'], 'on the virtual address');
+  distinct(['rtmps', 'rtmpsHidden'], 'on an edge: hiding needs two');
+  distinct(['rtmpHidden', 'node', 'rtmpsHidden', 'nodeTls', 'relay'], 'on an edge');
   distinct(['originRtmp', 'originNode', 'originRelay'], 'on an origin');
   distinct(['nats', 'natsCluster', 'natsLeaf', 'natsMonitor'], 'on a NATS server');
   distinct(['clickhouse', 'clickhouseNative', 'keeper', 'keeperRaft'], 'on a ClickHouse server');
@@ -209,7 +210,7 @@ function checkPorts({ ports, machines }: Topology, report: Report): void {
   );
   if (both)
     distinct(
-      ['rtmpHidden', 'node', 'relay', 'originRtmp', 'originNode', 'originRelay'],
+      ['rtmpHidden', 'node', 'rtmpsHidden', 'nodeTls', 'relay', 'originRtmp', 'originNode', 'originRelay'],
       'on a machine that is edge and origin',
     );
 }

@@ -110,6 +110,10 @@ export const TopologySchema = section({
     rtmpHidden: port(19_350, 'RTMP on an edge behind directors, never reachable by itself'),
     http: port(80, 'HTTP (player, HTTP-FLV) on the virtual address'),
     node: port(8080, 'HTTP of an edge: player, health, weight'),
+    rtmps: port(1937, 'RTMPS on the virtual address, with clientTls'),
+    rtmpsHidden: port(19_370, 'RTMPS on an edge behind directors'),
+    https: port(443, 'HTTPS (player, HTTP-FLV) on the virtual address, with clientTls'),
+    nodeTls: port(8443, 'HTTPS of an edge'),
     originRtmp: port(1935, 'RTMP of an origin, closed to clients by its firewall'),
     originNode: port(8081, 'HTTP of an origin: health'),
     relay: port(1936, 'Relay listener of an edge, for members only'),
@@ -202,6 +206,11 @@ export const TopologySchema = section({
     ca: text('/etc/weir/tls/ca.pem', 'Certificate authority, on each machine'),
     cert: text('/etc/weir/tls/cert.pem', 'The machine’s certificate; names its address and localhost'),
     key: text('/etc/weir/tls/key.pem', 'The machine’s key'),
+  }),
+  clientTls: section({
+    enabled: flag(false, 'RTMPS and HTTPS for clients, balanced like RTMP; edges end TLS themselves'),
+    cert: text('/etc/weir/tls/client-cert.pem', 'Certificate chain of the name that clients use, on each edge'),
+    key: text('/etc/weir/tls/client-key.pem', 'Its key'),
   }),
   alerts: section({
     webhook: text('', 'URL that Grafana posts alerts to; empty = they show in Grafana only'),
