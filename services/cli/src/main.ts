@@ -1,6 +1,9 @@
 /** Entry of the command line: before it the bootstrap (or a supervisor that started this process), after it one command. */
-import { run } from './program.ts';
+import { startAnewWithMediaFlags } from '@weir/edge/process-flags';
 
+// Before anything else is loaded: the process begins again.
+if (process.argv[2] === 'edge') startAnewWithMediaFlags();
+const { run } = await import('./program.ts');
 // Whoever reads us (head, less) may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 process.exitCode = await run(process.argv.slice(2));

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '@weir/contracts/config/schema';
 import { createLogger } from '@weir/contracts/logger';
+import { MEDIA_FLAGS } from '@weir/edge/process-flags';
 import type { DemoPlan } from '../demo/start-demo.ts';
 import type { PartName } from '../service/parts.ts';
 import { Child, type ChildEvents, type ChildSpec } from './child.ts';
@@ -131,7 +132,14 @@ function partChild(name: string, part: PartName | 'demo', config: Readonly<Confi
   return {
     name,
     program: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', CHILD_MAIN, part, name, path],
+    args: [
+      ...(part === 'edge' ? MEDIA_FLAGS : []),
+      '--disable-warning=ExperimentalWarning',
+      CHILD_MAIN,
+      part,
+      name,
+      path,
+    ],
     env,
     logPath: join(dataDir, 'logs', `${name}.log`),
     ready: 'ipc',

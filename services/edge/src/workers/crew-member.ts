@@ -10,6 +10,7 @@ import { WeirError } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
 import type { Listeners } from '../listeners.ts';
+import { MEDIA_FLAGS } from '../process-flags.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
 
 const START_TIMEOUT_MS = 20_000;
@@ -115,7 +116,7 @@ export class CrewMember {
     cluster.setupPrimary({
       exec: join(import.meta.dirname, 'worker.ts'),
       args: [],
-      execArgv: [],
+      execArgv: [...MEDIA_FLAGS],
       serialization: 'advanced',
     });
     cluster.schedulingPolicy = cluster.SCHED_RR;
