@@ -58,7 +58,10 @@ export interface ClipPublisher {
  * Publishes the clip in a loop at `speed` times real time, in bursts of 10 ms.
  * @throws RtmpClientError when the server refuses.
  */
-export async function publishClip(url: string, { speed = 1 }: { speed?: number } = {}): Promise<ClipPublisher> {
+export async function publishClip(
+  url: string,
+  { speed = 1, ...rest }: { speed?: number; capsEx?: number } = {},
+): Promise<ClipPublisher> {
   const at = parse(url);
   const statuses: RtmpStatus[] = [];
   let ended = () => {};
@@ -67,6 +70,7 @@ export async function publishClip(url: string, { speed = 1 }: { speed?: number }
   });
   const client = await RtmpClient.connect({
     ...at,
+    ...rest,
     onStatus: (status) => statuses.push(status),
     onClose: () => ended(),
   });
@@ -122,7 +126,10 @@ export interface NotingViewer {
 }
 
 /** Plays `url`. @throws RtmpClientError when the server refuses. */
-export async function playStream(url: string, { timeoutMs = 10_000 } = {}): Promise<NotingViewer> {
+export async function playStream(
+  url: string,
+  { timeoutMs = 10_000, ...rest }: { timeoutMs?: number; capsEx?: number } = {},
+): Promise<NotingViewer> {
   const at = parse(url);
   const start = performance.now();
   const messages: RtmpMessage[] = [];
@@ -131,6 +138,7 @@ export async function playStream(url: string, { timeoutMs = 10_000 } = {}): Prom
   let firstFrameMs: number | undefined;
   const client = await RtmpClient.connect({
     ...at,
+    ...rest,
     timeoutMs,
     onMessage(message) {
       messages.push(message);

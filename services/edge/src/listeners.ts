@@ -11,6 +11,7 @@ import type { HlsRoute } from './hls/hls-route.ts';
 import type { PlayerRoute } from './http/player-route.ts';
 import { type HttpServer, startHttpServer } from './http/server.ts';
 import type { Protocol } from './rtmp/protocol.ts';
+import type { ReconnectRequest } from './rtmp/reconnect.ts';
 import { type RtmpServer, startRtmpServer } from './rtmp/server.ts';
 import type { Connections } from './stream/connections.ts';
 import type { Streams } from './stream/streams.ts';
@@ -40,7 +41,7 @@ export interface ListenersOptions {
 export interface Listeners {
   readonly ports: { rtmp: number; http: number; rtmps?: number; https?: number };
   /** Asks RTMP clients that know how to connect anew; returns how many. */
-  askToReconnect(description: string): number;
+  askToReconnect(request: ReconnectRequest): Promise<number>;
   /** Another configuration is in force. */
   configure(config: Readonly<Config>): void;
   /** Tells every session and closes. */
@@ -111,7 +112,7 @@ export async function startListeners(options: ListenersOptions): Promise<Listene
     }
     return {
       ports,
-      askToReconnect: (description) => rtmps.reduce((told, server) => told + server.askToReconnect(description), 0),
+      askToReconnect: async (request) => rtmps.reduce((told, server) => told + server.askToReconnect(request), 0),
       configure({ limits }) {
         // As many sockets as the limit, and some to be refused with words.
         for (const server of [...rtmps, ...https]) server.setMaxConnections(limits.connections + MAX_REFUSALS);

@@ -1,7 +1,9 @@
 /** `weir drain`: takes a node out of service, or back in. Others stop sending it clients and pulls; who is on it stays. */
+import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ConfigError, WeirError } from '@weir/contracts/errors';
+import type { ControlRequest } from '@weir/contracts/nats/control';
 import { isNodeName } from '@weir/contracts/nats/names';
 import type { NodeRecord } from '@weir/contracts/nats/records';
 import type { CliCommand } from '../cli-command.ts';
@@ -11,21 +13,26 @@ import { duration } from '../print/units.ts';
 import { findRun } from '../run-state.ts';
 
 const LOOK_EVERY_MS = 1_000;
+const MAX_DEADLINE_SECONDS = 604_800;
 
 export const drain: CliCommand = {
   description:
     'Take a node out without cutting anybody off: other nodes pull its streams elsewhere, without a gap, load balancers ' +
     'give it no more clients (its weight is 0, /readyz says draining), and publishers and viewers on it stay until they ' +
-    'leave. A restart ends the drain, as does --undo. With --wait the command ends when nobody is left.',
+    'leave; those whose protocol knows that (Enhanced RTMP) are asked to reconnect elsewhere. A restart ends the drain, as ' +
+    'does --undo. With --deadline the node ends when it is empty, at the latest then; with --wait the command ends when ' +
+    'nobody is left.',
   sections: ['nats'],
   examples: [
     ['weir drain origin-1', 'its streams move to the other origins'],
     ['weir drain edge-2 --wait 600', 'wait at most ten minutes until all clients have left'],
+    ['weir drain edge-2 --deadline 600', 'the node ends when it is empty, at the latest after ten minutes'],
     ['weir drain edge-2 --undo', 'back to service'],
   ],
   define(command) {
     command.argument('<node>', 'name of the node');
     command.option('--wait <seconds>', 'wait until no publisher, viewer or relay is left; status 1 when time is up');
+    command.option('--deadline <seconds>', 'the node ends when it is empty, at the latest after so long');
     command.option('--undo', 'put the node back into service');
     command.option('--data <dir>', 'data directory of the running system (default: .weir here or above)');
   },
@@ -35,9 +42,18 @@ export const drain: CliCommand = {
     const undo = options.undo === true;
     const waitSeconds = options.wait === undefined ? 0 : Number(options.wait);
     if (!(waitSeconds >= 0)) throw new ConfigError('DRAIN_WAIT', `--wait takes seconds, not "${options.wait}".`);
+    const deadlineSeconds = options.deadline === undefined ? undefined : Number(options.deadline);
+    if (deadlineSeconds !== undefined && !(deadlineSeconds >= 0 && deadlineSeconds <= MAX_DEADLINE_SECONDS)) {
+      const range = `0 to ${MAX_DEADLINE_SECONDS}`;
+      throw new ConfigError('DRAIN_DEADLINE', `--deadline takes seconds, ${range}, not "${options.deadline}".`);
+    }
     const config = read(findRun(options.data as string | undefined)?.config);
     return withNats(config.nats, async (connection) => {
-      const answer = await askNode(connection, node, { command: undo ? 'serve' : 'drain' });
+      const actor = operator();
+      const request: ControlRequest = undo
+        ? { command: 'serve', actor }
+        : { command: 'drain', actor, ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }) };
+      const answer = await askNode(connection, node, request);
       if (!answer) throw await silence(connection, node);
       if (!answer.ok) throw new WeirError('DRAIN_REFUSED', `${node} says: ${answer.message}`);
       process.stdout.write(undo ? `${node} serves again.\n` : `${node} drains.\n`);
@@ -45,6 +61,15 @@ export const drain: CliCommand = {
     });
   },
 };
+
+/** Who drains, for the node's audit: `person@host`. */
+function operator(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return hostname(); // a user without a name, as in some containers
+  }
+}
 
 /** Why nobody answered. */
 async function silence(connection: NatsConnection, node: string): Promise<WeirError> {

@@ -1,11 +1,13 @@
 /**
- * Writes down what is done by the admin API: as a telemetry event, which ends as a row in SQL, and as a line of the log.
- * Attempts without a right are written down once a second at most, so that a flood of them fills neither.
+ * Writes down what operators do to the node, by the admin API or by NATS (`weir drain`): as a telemetry event, which ends
+ * as a row in SQL, and as a line of the log. Attempts without a right are written down once a second at most, so that a flood of them fills neither.
  */
 import type { Logger } from '@weir/contracts/logger';
 import type { AdminAction } from '../stats.ts';
 
 const DENIED_EVERY_MS = 1_000;
+/** Characters kept of what a caller calls itself. */
+export const MAX_ACTOR = 200;
 
 /** One per node. */
 export class Audit {
@@ -17,6 +19,14 @@ export class Audit {
   constructor(tell: (action: AdminAction) => void, logger: Logger) {
     this.#tell = tell;
     this.#logger = logger;
+  }
+
+  /** Drain and its end by NATS: whoever may ask members may do it, and says itself who it is (`person@host`). */
+  noteByCluster(action: 'drain' | 'serve', actor: string, deadlineMs?: number): void {
+    const target = '';
+    const detail = action === 'drain' ? drainDetail(deadlineMs) : '';
+    const by = { right: 'cluster', actor: actor.slice(0, MAX_ACTOR), clientAddress: '' } as const;
+    this.note({ action, target, outcome: 'done', detail, ...by, atMs: Date.now() });
   }
 
   /** An action, done or not. */
@@ -33,4 +43,9 @@ export class Audit {
     this.#tell(action);
     this.#logger.info({ ...action }, 'admin action');
   }
+}
+
+/** What a drain is to do, for people. */
+export function drainDetail(deadlineMs: number | undefined): string {
+  return deadlineMs === undefined ? 'stays' : `ends within ${deadlineMs / 1_000} s`;
 }

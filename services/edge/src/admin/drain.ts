@@ -14,8 +14,8 @@ export interface DrainOptions {
   isDraining(): boolean;
   /** Clients and relays that are still on. */
   remaining(): number;
-  /** Asks clients to reconnect elsewhere; resolves with how many can be told so. */
-  askToReconnect(): number;
+  /** Asks clients to reconnect elsewhere; how many know how, and were told. */
+  askToReconnect(): Promise<number>;
   /** The node is empty, or its time is up. */
   end(): void;
 }
@@ -52,13 +52,16 @@ export class Drain {
     };
   }
 
-  /** Begins, or changes the deadline of what has begun. Without a deadline the node stays when it is empty. */
-  begin(deadlineMs?: number): void {
+  /**
+   * Begins, or changes the deadline of what has begun; resolves when clients were told. Without a deadline the node stays
+   * when it is empty.
+   */
+  async begin(deadlineMs?: number): Promise<void> {
     this.#options.setDraining(true);
-    this.#told += this.#options.askToReconnect();
     clearInterval(this.#timer);
     this.#endsAtMs = deadlineMs === undefined ? undefined : Date.now() + deadlineMs;
     if (this.#endsAtMs !== undefined) this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#told += await this.#options.askToReconnect();
   }
 
   /** Back to service. */

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import type { AdminAction } from '../stats.ts';
 import type { OpenConnection } from '../stream/connections.ts';
+import { drainDetail } from './audit.ts';
 import type { NodeHandle } from './node-handle.ts';
 import {
   AppSchema,
@@ -94,15 +95,11 @@ export function adminRoutes(app: FastifyInstance, node: NodeHandle, note: Note):
         response: drained,
       },
     },
-    (request) => {
+    async (request) => {
       const seconds = request.body?.deadlineSeconds;
-      note(request, {
-        action: 'drain',
-        target: '',
-        outcome: 'done',
-        detail: seconds === undefined ? 'stays' : `ends within ${seconds} s`,
-      });
-      node.drain.begin(seconds === undefined ? undefined : seconds * 1_000);
+      const deadlineMs = seconds === undefined ? undefined : seconds * 1_000;
+      note(request, { action: 'drain', target: '', outcome: 'done', detail: drainDetail(deadlineMs) });
+      await node.drain.begin(deadlineMs);
       return node.drain.state;
     },
   );

@@ -10,7 +10,7 @@ import type { Logger } from '@weir/contracts/logger';
 import fastify, { type FastifyRequest } from 'fastify';
 import { plainAddress } from '../access/address.ts';
 import type { AdminAction } from '../stats.ts';
-import { Audit } from './audit.ts';
+import { type Audit, MAX_ACTOR } from './audit.ts';
 import type { NodeHandle } from './node-handle.ts';
 import { rightOf } from './right.ts';
 import { adminRoutes, healthRoutes } from './routes.ts';
@@ -20,8 +20,8 @@ export interface AdminServerOptions {
   config: { host: string; port: number; token: string };
   version: string;
   node: NodeHandle;
-  /** Told of every action and every refused attempt; returns at once. */
-  onAction: (action: AdminAction) => void;
+  /** Told of every action and every refused attempt. */
+  audit: Audit;
   logger: Logger;
 }
 
@@ -32,13 +32,11 @@ export interface AdminServer {
 }
 
 const BODY_LIMIT_BYTES = 65_536;
-const MAX_ACTOR = 200;
 
 /** Starts it. @throws ConfigError `EDGE_ADMIN_TOKEN`; WeirError `EDGE_PORT_TAKEN`. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const { config, node, logger } = options;
+  const { config, node, audit, logger } = options;
   const right = rightOf(config);
-  const audit = new Audit(options.onAction, logger);
   const app = fastify({ forceCloseConnections: true, bodyLimit: BODY_LIMIT_BYTES, requestTimeout: 10_000 });
   await app.register(swagger, {
     openapi: {

@@ -88,6 +88,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const name = parseFlvPath(request.url ?? '');
+    // Whoever asks again does so over a new connection, which load balancers lead elsewhere.
+    if (notReady().includes('draining')) response.shouldKeepAlive = false;
     if (name && request.method === 'GET') {
       void gate(name, request, 'http-flv', (grant) => serveHttpFlv(name, request, grant, flv));
     } else if (!player?.(request, response) && !hls?.handle(request, response))

@@ -16,6 +16,8 @@ export interface RtmpStatus {
   /** `NetStream.Play.Start` … */
   code: string;
   description: string;
+  /** Of a request to reconnect: where to, when not to the same. */
+  tcUrl?: string;
 }
 
 /** Options of {@link RtmpClient.connect}. */
@@ -33,6 +35,8 @@ export interface RtmpClientOptions {
   maxMessageBytes?: number;
   /** Default 65,536. */
   chunkSizeBytes?: number;
+  /** `capsEx` of Enhanced RTMP v2: 1 = it obeys a request to reconnect. Default: none is said. */
+  capsEx?: number;
   signal?: AbortSignal;
   /** Audio, video and data messages, in order. The payload belongs to the receiver. */
   onMessage?: (message: RtmpMessage) => void;
@@ -166,7 +170,7 @@ export class RtmpClient {
       this.#ready = { resolve, reject };
       this.socket.once('connect', () => this.#peer.sayHello());
     });
-    const { host, port, app } = this.#options;
+    const { host, port, app, capsEx } = this.#options;
     this.socket.cork();
     this.#peer.announceWindow(WINDOW_BYTES);
     this.#peer.announceChunkSize();
@@ -179,6 +183,7 @@ export class RtmpClient {
       audioCodecs: 4071,
       videoCodecs: 252,
       videoFunction: 1,
+      ...(capsEx === undefined ? {} : { capsEx }),
     });
     this.socket.uncork();
     await answer;
@@ -275,7 +280,8 @@ export class RtmpClient {
 
 function toStatus(info: AmfObject | undefined): RtmpStatus {
   const text = (value: AmfValue) => (typeof value === 'string' ? value : '');
-  return { level: text(info?.level), code: text(info?.code), description: text(info?.description) };
+  const status = { level: text(info?.level), code: text(info?.code), description: text(info?.description) };
+  return info?.tcUrl === undefined ? status : { ...status, tcUrl: text(info.tcUrl) };
 }
 
 function ignore(): void {}

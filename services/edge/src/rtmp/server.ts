@@ -12,6 +12,7 @@ import type { Logger } from '@weir/contracts/logger';
 import type { Refusal } from '../access/check.ts';
 import type { Certificate } from '../tls/certificate.ts';
 import type { Protocol } from './protocol.ts';
+import type { ReconnectRequest } from './reconnect.ts';
 import { RtmpSession } from './session.ts';
 import type { SessionHost } from './session-host.ts';
 
@@ -44,7 +45,7 @@ export interface RtmpServer {
   /** Stops taking connections; the sessions go on. */
   stopListening(): void;
   /** Asks the clients that know how to connect anew; returns how many. */
-  askToReconnect(description: string): number;
+  askToReconnect(request: ReconnectRequest): number;
   /** Sockets at most from now on. */
   setMaxConnections(maxConnections: number): void;
   /** Tells every session and closes. Resolves when all sockets are closed. */
@@ -100,8 +101,8 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
   return {
     port,
     stopListening: () => void server.close(),
-    askToReconnect: (description) =>
-      [...sessions.values()].filter((session) => session.askToReconnect(description)).length,
+    askToReconnect: (request) =>
+      [...sessions.values()].filter((session, turn) => session.askToReconnect(request, turn)).length,
     setMaxConnections(maxConnections) {
       server.maxConnections = maxConnections;
     },

@@ -17,6 +17,7 @@ import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
 import { parseApp, parseStreamName, type StreamName } from './names.ts';
 import { RtmpPeer } from './peer.ts';
 import { USER_EVENT } from './protocol.ts';
+import { type ReconnectRequest, reconnectStatus } from './reconnect.ts';
 import type { ClientInfo, Playback, Publication, SessionOptions } from './session-host.ts';
 
 /** Commands of a client that does not wait for the answer to its connect, kept until there is one. */
@@ -39,8 +40,8 @@ export class RtmpSession {
   /** Commands that came while connect was being asked about; undefined when it is not. */
   #early: { streamId: number; values: AmfValue[] }[] | undefined;
   #userAgent = '';
-  /** The client said that it obeys a request to reconnect. */
-  #reconnects = false;
+  /** What the client connected to, if it said that it obeys a request to reconnect. */
+  #reconnectsFrom: string | undefined;
   #createdStream = false;
   /** What is being asked for; ending the stream makes it void. */
   #asking: object | undefined;
@@ -76,14 +77,11 @@ export class RtmpSession {
     this.#close(reason);
   }
 
-  /**
-   * Asks the client to connect anew, to wherever it is led (Enhanced RTMP v2, ReconnectRequest). False when it has not said
-   * that it knows how, or has no role yet.
-   */
-  askToReconnect(description: string): boolean {
+  /** Asks the client to connect anew; false when it has not said that it knows how, or has no role yet. */
+  askToReconnect(request: ReconnectRequest, turn: number): boolean {
     const isServed = this.#publication !== undefined || this.#playback !== undefined;
-    if (!this.#reconnects || !isServed || this.#ending) return false;
-    this.#peer.status(0, 'status', 'NetConnection.Connect.ReconnectRequest', description);
+    if (this.#reconnectsFrom === undefined || !isServed || this.#ending) return false;
+    this.#peer.command(0, 'onStatus', 0, null, reconnectStatus(this.#reconnectsFrom, request, turn));
     return true;
   }
 
@@ -193,7 +191,8 @@ export class RtmpSession {
     if (this.#app !== undefined) throw new ProtocolError('COMMAND', 'connect came twice.');
     this.#app = text(object?.app);
     this.#userAgent = text(object?.flashVer);
-    this.#reconnects = typeof object?.capsEx === 'number' && (object.capsEx & CAPS_EX_RECONNECT) !== 0;
+    const knowsHow = typeof object?.capsEx === 'number' && (object.capsEx & CAPS_EX_RECONNECT) !== 0;
+    if (knowsHow) this.#reconnectsFrom = text(object.tcUrl);
     this.#socket.cork();
     this.#peer.announceWindow(WINDOW_BYTES);
     this.#peer.announceChunkSize();

@@ -77,12 +77,13 @@ interface Run {
   open: Map<string, ConnectionOpened>;
   mergeWindowMs: number;
   longestFlushMs: number;
-  /** Who wait for its figures and its list. */
+  /** Who wait for its figures, its list, and how many it told to reconnect. */
   takeFigures: ((figures: SentFigure[]) => void)[];
   takeList: ((connections: SentConnection[]) => void)[];
+  takeTold: ((told: number) => void)[];
 }
 
-/** A worker's figures or list are waited for so long; what one has that is busier than that is missing. */
+/** A worker's answer is waited for so long; what one has that is busier than that is missing. */
 const ANSWER_MS = 1_000;
 
 /**
@@ -102,7 +103,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
     began(run, send) {
       const desk = new FrontDesk(access, send);
       const figures = { mergeWindowMs: 0, longestFlushMs: 0 };
-      runs.set(run, { desk, send, index, open: new Map(), ...figures, takeFigures: [], takeList: [] });
+      runs.set(run, { desk, send, index, open: new Map(), ...figures, takeFigures: [], takeList: [], takeTold: [] });
     },
     told(number, message) {
       const run = runs.get(number);
@@ -124,6 +125,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       } else if (message.kind === 'figures') {
         for (const take of run.takeFigures.splice(0)) take(message.figures);
       } else if (message.kind === 'list') for (const take of run.takeList.splice(0)) take(message.connections);
+      else if (message.kind === 'told') for (const take of run.takeTold.splice(0)) take(message.told);
       else run.desk.receive(message);
     },
     ended(number) {
@@ -138,6 +140,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
         observer.connectionClosed({ ...one, ...nothing, reason: 'error', closedAtMs: Date.now() });
       }
       for (const take of [...run.takeFigures, ...run.takeList]) take([]);
+      for (const take of run.takeTold) take(0);
     },
   });
 
@@ -182,10 +185,11 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       },
       list: () =>
         members.map(({ index, pid, restarts, run }) => ({ index, pid, restarts, viewers: connections.viewersOf(run) })),
-      askToReconnect(description) {
-        tell({ kind: 'ask-to-reconnect', description });
-        const { connections: open } = connections.snapshot();
-        return open.filter(({ protocol }) => protocol.startsWith('rtmp')).reduce((sum, one) => sum + one.open, 0);
+      async askToReconnect(request) {
+        const asking = [...runs.values()].map((run) =>
+          answerOf<number>(run, run.takeTold, { kind: 'ask-to-reconnect', request }, 0),
+        );
+        return (await Promise.all(asking)).reduce((sum, told) => sum + told, 0);
       },
       configure(next) {
         start.config = next as Config;
@@ -200,13 +204,19 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   }
 }
 
-/** The open connections of one worker; they can be kicked, and are counted as they were when it answered. */
-async function connectionsOn({ send, takeList }: Run): Promise<OpenConnection[]> {
-  const list = await new Promise<SentConnection[]>((resolve) => {
-    takeList.push(resolve);
-    setTimeout(() => resolve([]), ANSWER_MS).unref();
-    send({ kind: 'list' });
+/** What a worker answers to `question`, by one of those who wait in `takers`; `fallback` when it is too busy for that. */
+function answerOf<T>({ send }: Run, takers: ((answer: T) => void)[], question: ToWorker, fallback: T): Promise<T> {
+  return new Promise((resolve) => {
+    takers.push(resolve);
+    setTimeout(() => resolve(fallback), ANSWER_MS).unref();
+    send(question);
   });
+}
+
+/** The open connections of one worker; they can be kicked, and are counted as they were when it answered. */
+async function connectionsOn(run: Run): Promise<OpenConnection[]> {
+  const { send } = run;
+  const list = await answerOf<SentConnection[]>(run, run.takeList, { kind: 'list' }, []);
   return list.map(({ opened, framesDropped, socket }) => {
     const kick = () => send({ kind: 'kick', connection: opened.id });
     const { id, clientAddress: remoteAddress, clientPort: remotePort } = opened;
@@ -220,11 +230,7 @@ function processesOf(runs: ReadonlyMap<number, Run>): MetricSource {
     async sample(measure, { elapsedMs }) {
       await Promise.all(
         [...runs.values()].map(async (run) => {
-          const figures = await new Promise<SentFigure[]>((resolve) => {
-            run.takeFigures.push(resolve);
-            setTimeout(() => resolve([]), ANSWER_MS).unref();
-            run.send({ kind: 'figures', elapsedMs });
-          });
+          const figures = await answerOf<SentFigure[]>(run, run.takeFigures, { kind: 'figures', elapsedMs }, []);
           for (const [name, value, attributes] of figures) {
             // The node's uptime is the primary's.
             if (name !== 'process.uptime') measure(name, value, { ...attributes, 'weir.worker': String(run.index) });

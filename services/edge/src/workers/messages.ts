@@ -6,6 +6,7 @@ import type { CloseReason } from '@weir/contracts/events';
 import type { MetricName } from '@weir/contracts/metrics';
 import type { AccessRequest, Caller, Refusal } from '../access/check.ts';
 import type { Listeners } from '../listeners.ts';
+import type { ReconnectRequest } from '../rtmp/reconnect.ts';
 import type { ConnectionClosed, ConnectionOpened } from '../stats.ts';
 import type { Connections, CountedSocket, OpenConnection } from '../stream/connections.ts';
 
@@ -42,7 +43,7 @@ export type ToWorker =
   | { kind: 'list' }
   /** Close a connection for an operator. */
   | { kind: 'kick'; connection: string }
-  | { kind: 'ask-to-reconnect'; description: string }
+  | { kind: 'ask-to-reconnect'; request: ReconnectRequest }
   /** Tell all clients, and end. */
   | { kind: 'close'; reason: CloseReason };
 
@@ -60,5 +61,7 @@ export type ToPrimary =
   | { kind: 'closed'; connections: ConnectionClosed[] }
   | { kind: 'figures'; figures: SentFigure[] }
   | { kind: 'list'; connections: SentConnection[] }
+  /** So many clients were asked to reconnect. */
+  | { kind: 'told'; told: number }
   /** A sign of life with the worker's book. */
   | { kind: 'pulse'; book: ReturnType<Connections['snapshot']>; mergeWindowMs: number; longestFlushMs: number };
