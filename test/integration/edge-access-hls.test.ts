@@ -18,6 +18,7 @@ const ask = async (node: TestNode, path: string) => {
   const error = text.startsWith('{') ? (JSON.parse(text) as { error: string; message?: string }) : undefined;
   return { status: response.status, error: error?.error, message: error?.message, text };
 };
+type Limits = NonNullable<PartialConfig['limits']>;
 interface Connection {
   id: string;
   protocol: string;
@@ -28,9 +29,9 @@ interface Connection {
 describe('viewers by HLS', () => {
   let node: TestNode;
   let publisher: ClipPublisher;
-  let limits: PartialConfig['limits'] = {};
+  let limits: Limits = {};
   const config = (): PartialConfig => ({ hls: { segmentMs: 500, partMs: 200 }, limits });
-  const reload = async (changed: PartialConfig['limits']) => {
+  const reload = async (changed: Limits) => {
     limits = changed;
     const answer = await fetch(`${node.urls.admin}/v1/reload`, { method: 'POST' });
     assert.equal(answer.status, 200, await answer.text());
@@ -95,7 +96,7 @@ describe('viewers by HLS', () => {
       [{ viewersPerStream: here }, 503, 'stream-limit'],
       [{ apps: [`shop viewers=${here}`] }, 503, 'app-limit'],
     ] as const) {
-      await reload(changed as PartialConfig['limits']);
+      await reload(changed as Limits);
       const answer = await watch(`new-${error}`);
       assert.deepEqual([answer.status, answer.error], [status, error]);
       assert.equal(count(node, 'refused', error), 1);

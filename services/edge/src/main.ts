@@ -10,13 +10,14 @@ import type { NodeStream } from '@weir/contracts/nats/control';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import { readMachineId } from '@weir/telemetry/host/machine-id';
 import manifest from '../package.json' with { type: 'json' };
+import { Audit } from './admin/audit.ts';
 import { Drain } from './admin/drain.ts';
 import { reloader } from './admin/reload.ts';
 import { usageMeter } from './cluster/usage.ts';
 import type { LoadPlayer } from './http/player-route.ts';
 import { startClients } from './main/clients.ts';
 import { type OnClose, startMedia } from './main/media.ts';
-import { joinAddress, nodeName } from './node-settings.ts';
+import { edgesBeside, joinAddress, nodeName } from './node-settings.ts';
 import type { MediaSnapshot } from './stats.ts';
 import { LateObserver } from './stream/late-observer.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
@@ -84,7 +85,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const onClose: OnClose = (end) => void closing.push(end);
     const build = { config, node: name, observer, nats, onClose, logger };
     const media = await startMedia({ ...build, relayKey });
-    const { member, connections, clocks, pulls, relayServer, streams: live } = media;
+    const { member, connections, clocks, pulls, relayServer, streams: live, externals } = media;
     const { access, certificate, listeners, crew, notReady } = await startClients({ ...build, media, player });
     const advertise = (port: number) => joinAddress(config.node.advertise, port);
     const addresses = {
@@ -99,6 +100,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       mergeWindowMs: crew?.mergeWindowMs ?? clocks.windowMs,
       longestFlushMs: crew?.longestFlushMs ?? clocks.longestFlushMs,
       ...pulls.snapshot(),
+      ...externals.snapshot(),
     });
     if (measures) {
       const identity = { node: name, role, addresses };
@@ -113,6 +115,21 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       closing.push(() => telemetry.close());
       observer.attach(telemetry.observer);
     }
+    const audit = new Audit((action) => observer.adminAction(action), logger);
+    const ended = Promise.withResolvers<string>();
+    const drain = new Drain({
+      setDraining: (draining) => member.drain(draining),
+      isDraining: () => member.isDraining,
+      remaining: () => connections.accepted + connections.count('relay'),
+      askToReconnect: () =>
+        listeners.askToReconnect({
+          description: 'This node is going out of service: connect again.',
+          from: addresses.rtmp,
+          to: edgesBeside(name, member.directory.nodes()).map((edge) => edge.addresses.rtmp),
+        }),
+      end: () => void closeLogged().then(() => ended.resolve('drained')),
+    });
+    closing.push(() => drain.close());
     const machineId = readMachineId(config.machine);
 
     member.join({
@@ -136,17 +153,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       }),
       usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
       streams: () => live.describe(),
+      externals: () => externals.status(),
+      drain(deadlineMs, actor) {
+        audit.noteByCluster('drain', actor, deadlineMs);
+        void drain.begin(deadlineMs);
+      },
+      serve(actor) {
+        audit.noteByCluster('serve', actor);
+        drain.undo();
+      },
     });
     closing.push(() => member.leave());
-    const ended = Promise.withResolvers<string>();
-    const drain = new Drain({
-      setDraining: (draining) => member.drain(draining),
-      isDraining: () => member.isDraining,
-      remaining: () => connections.accepted + connections.count('relay'),
-      askToReconnect: () => listeners.askToReconnect('This node is going out of service: connect again.'),
-      end: () => void closeLogged().then(() => ended.resolve('drained')),
-    });
-    closing.push(() => drain.close());
     const reload = reloader({ config, read: readConfig, access, clocks, connections, listeners, certificate, logger });
     const { startAdminServer } = await loadingAdmin;
     const admin = await startAdminServer({
@@ -159,11 +176,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
         room: () => ({ accepted: connections.accepted, limit: connections.limit }),
         notReady,
         connections: async () => [...connections.list(), ...((await crew?.connectionsOf()) ?? [])],
-        usageOf: (app) => access.usageOf(app),
+        apps: () => access.apps(live.list().map(({ hub }) => hub.app)),
         drain,
         reload,
       },
-      onAction: (action) => observer.adminAction(action),
+      audit,
       logger,
     });
     closing.push(() => admin.close());

@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError, errorMessage } from '@weir/contracts/errors';
 import { isNodeName } from '@weir/contracts/nats/names';
+import type { NodeRecord } from '@weir/contracts/nats/records';
 import { type Clip, readClip } from './relay/clip.ts';
 import { type ConfiguredOrigin, parseAddress } from './relay/route.ts';
 
@@ -53,4 +54,11 @@ export function alwaysOnClips(config: Readonly<Config>): (app: string) => Clip |
 /** `host:port`, IPv6 in brackets. */
 export function joinAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Other edges that take clients, the least loaded first. */
+export function edgesBeside(name: string, nodes: readonly NodeRecord[]): NodeRecord[] {
+  return nodes
+    .filter(({ node, role, draining, weight = 1 }) => node !== name && role === 'edge' && !draining && weight > 0)
+    .sort((one, other) => (other.weight ?? 0) - (one.weight ?? 0));
 }

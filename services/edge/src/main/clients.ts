@@ -2,9 +2,13 @@
  * Builds what clients of a node meet: who may in (access), the listeners, in this process or spread over workers, and HLS.
  * Before it: media.ts, whose streams they come for; after it: main.ts, which shows the node to the cluster.
  */
-import type { CloseReason } from '@weir/contracts/events';
+import { BUCKET, NODE_LEASE_MS } from '@weir/contracts/nats/names';
 import { Access, callerOf } from '../access/access.ts';
+import type { Refusal } from '../access/check.ts';
 import { httpStatus } from '../access/http-gate.ts';
+import { admitLasting } from '../access/lasting-viewer.ts';
+import { SharedUsage } from '../access/shared-usage.ts';
+import { Bucket } from '../cluster/buckets.ts';
 import { type HlsRefusal, HlsRoute } from '../hls/hls-route.ts';
 import { type LoadPlayer, playerRoute } from '../http/player-route.ts';
 import { startListeners } from '../listeners.ts';
@@ -23,11 +27,19 @@ export interface ClientsOptions extends BuildOptions {
 export type Clients = Awaited<ReturnType<typeof startClients>>;
 
 /** @throws ConfigError of a part of access or TLS that cannot be used; WeirError `EDGE_PORT_TAKEN`. */
-export async function startClients({ config, node, media, observer, player, onClose, logger }: ClientsOptions) {
+export async function startClients(options: ClientsOptions) {
+  const { config, node, media, nats, observer, player, onClose, logger } = options;
   const { member, protocol, workers, connections, streams } = media;
+  const others = new SharedUsage({
+    node,
+    bucket: new Bucket(nats, { name: BUCKET.usage, leaseMs: NODE_LEASE_MS, replicas: config.nats.replicas }, logger),
+    logger,
+  });
   const access = new Access({
     config,
     node,
+    others,
+    sentBytes: () => connections.sentByApp(),
     room(socket) {
       if (member.isDraining) {
         return { refused: 'draining', description: 'This node is going out of service: connect to another one.' };
@@ -39,6 +51,8 @@ export async function startClients({ config, node, media, observer, player, onCl
     logger,
   });
   onClose(() => access.close());
+  others.share(access.ownUsage);
+  onClose(() => others.close());
   const certificate = config.tls.certFile === '' ? undefined : new Certificate(config.tls);
   const { segmentMs, partMs, segments, maxBytes } = config.hls;
   const hls = new HlsRoute({
@@ -46,9 +60,13 @@ export async function startClients({ config, node, media, observer, player, onCl
     node,
     enter: async (stream, request) => {
       const caller = callerOf(request.socket, 'hls', request.headers['user-agent'] ?? '');
-      const granted = await access.ask({ action: 'play', ...stream, ...caller });
-      return 'refused' in granted ? hlsRefusal(granted.refused) : granted;
+      const granted = await admitLasting(access, { action: 'play', ...stream, ...caller });
+      if (!('refused' in granted)) return granted;
+      connections.refuse('hls', granted.refused);
+      return hlsRefusal(granted);
     },
+    isPublished: (stream) =>
+      streams.get(stream)?.publisher !== undefined || member.directory.publisherOf(stream) !== undefined,
     connections,
     limits: { segmentMs, partMs, segments, maxBytes },
     notFoundWaitMs: config.stream.notFoundWaitMs,
@@ -79,6 +97,6 @@ export async function startClients({ config, node, media, observer, player, onCl
   return { access, certificate, listeners, crew, notReady };
 }
 
-function hlsRefusal(reason: CloseReason): HlsRefusal {
-  return { status: Number.parseInt(httpStatus(reason), 10), error: reason };
+function hlsRefusal({ refused, description }: Refusal): HlsRefusal {
+  return { status: Number.parseInt(httpStatus(refused), 10), error: refused, message: description };
 }

@@ -166,7 +166,7 @@ async function startWorker(
           break;
         }
         case 'ask-to-reconnect':
-          send({ kind: 'told', told: listeners.askToReconnect(message.request) });
+          void listeners.askToReconnect(message.request).then((told) => send({ kind: 'told', told }));
           break;
         case 'close':
           close(message.reason).catch((error: unknown) => {
