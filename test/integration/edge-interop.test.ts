@@ -1,20 +1,18 @@
 // Other people's programs against our node: rtmpdump and GStreamer play, nginx-rtmp pulls from us and pushes to us.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import { type DebianProgram, whyWithout } from '@weir/test/harness/debian-tools';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { type Probed, probe, publishFile } from '@weir/test/harness/ffmpeg';
+import { startNginx } from '@weir/test/harness/nginx-rtmp';
 import { CLIP_PATH, type ClipPublisher, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
 
-const run = promisify(execFile);
 const INSTALL_MS = 300_000;
 /** About six seconds of the clip. */
 const RECORDED_BYTES = 600_000;
@@ -56,33 +54,20 @@ describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
   });
 
   withPrograms('nginx-rtmp pulls a stream from us, and pushes one to us', ['nginx'], async () => {
-    const [host = '', port = ''] = node.addresses.rtmp.split(':');
-    const listen = await freePort();
-    const config = join(folder, 'nginx.conf');
-    const modules = (await run('nginx', ['-V'])).stderr.match(/--modules-path=(\S+)/)?.[1] ?? '/usr/lib/nginx/modules';
-    writeFileSync(
-      config,
-      `load_module ${modules}/ngx_rtmp_module.so;
-       daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-       events {}
-       rtmp { server { listen 127.0.0.1:${listen};
-         application pulled { live on; pull rtmp://${host}:${port}/live/clip name=clip static; }
-         application pushed { live on; push rtmp://${host}:${port}/pushed; } } }`,
+    const us = node.addresses.rtmp;
+    const nginx = await startNginx(
+      `application pulled { live on; pull rtmp://${us}/live/clip name=clip static; }
+       application pushed { live on; push rtmp://${us}/pushed; }`,
     );
-    const nginx = spawn('nginx', ['-c', config, '-p', folder], { stdio: 'ignore' });
-    const ended = once(nginx, 'exit');
     try {
-      const pulled = await waitFor('nginx to have it', () =>
-        probe(`rtmp://127.0.0.1:${listen}/pulled/clip`, 1, 10_000),
-      );
+      const pulled = await waitFor('nginx to have it', () => probe(nginx.url('pulled/clip'), 1, 10_000));
       hasCodecs(pulled);
-      const ffmpeg = publishFile(CLIP_PATH, `rtmp://127.0.0.1:${listen}/pushed/clip`);
+      const ffmpeg = publishFile(CLIP_PATH, nginx.url('pushed/clip'));
       const played = await probe(node.rtmpUrl('pushed/clip'), 2, 30_000);
       hasCodecs(played);
       await ffmpeg.stop();
     } finally {
-      nginx.kill('SIGTERM');
-      await ended;
+      await nginx.close();
     }
   });
 
@@ -115,13 +100,4 @@ describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
 function hasCodecs({ streams }: Probed): void {
   const codecs = new Set(streams.map(({ codec_name }) => codec_name));
   assert.ok(codecs.has('h264') && codecs.has('aac'), [...codecs].join());
-}
-
-/** A port nobody listens on; nginx cannot be asked for one of its own choice. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

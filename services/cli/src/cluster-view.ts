@@ -9,10 +9,12 @@ import type { Config } from '@weir/contracts/config/schema';
 import { errorMessage } from '@weir/contracts/errors';
 import { createLogger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
+import type { ExternalLink } from '@weir/contracts/nats/control';
 import { BUCKET, DEAD_LETTER_STREAM, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import type { NodeRecord } from '@weir/contracts/nats/records';
 import { TABLE } from '@weir/contracts/tables';
 import { openDatabase } from './clickhouse.ts';
+import { askAll } from './node-control.ts';
 import { type NodeLoad, recentLoad } from './node-load.ts';
 
 /** Something that answered, or why it did not. */
@@ -23,6 +25,8 @@ export type NatsView = Seen<{
   server: string;
   version: string;
   nodes: NodeRecord[];
+  /** Streams to and from servers that are no members, by node. */
+  externals: (ExternalLink & { node: string })[];
   /** Undefined while no node or ingest has made the stream. */
   telemetry: { messages: number; sizeBytes: number; unread: number } | undefined;
   deadLetters: number;
@@ -58,11 +62,15 @@ export async function viewNats(config: Config['nats']): Promise<NatsView> {
       }),
       orUndefined(async () => (await jsm.streams.info(DEAD_LETTER_STREAM)).state.messages),
     ]);
+    const answers = await askAll(connection, { command: 'externals' }, nodes.length);
     return {
       reachable: true,
       server: connection.getServer(),
       version: connection.info?.version ?? '',
       nodes,
+      externals: answers.flatMap((answer) =>
+        answer.ok ? (answer.externals ?? []).map((link) => ({ node: answer.node, ...link })) : [],
+      ),
       telemetry,
       deadLetters: deadLetters ?? 0,
     };

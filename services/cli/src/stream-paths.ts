@@ -5,6 +5,9 @@ import type { ControlAnswer, NodeStream } from '@weir/contracts/nats/control';
 export interface Hop {
   node: string;
   viewers: number;
+  /** Publishers that stand by there. */
+  standbys: number;
+  /** Of its pull; `filler` while a clip stands in for the stream. */
   state: string;
   next: Hop[];
 }
@@ -44,7 +47,9 @@ function pathOf(stream: string, nodes: ReadonlyMap<string, NodeStream>): StreamP
     const here = nodes.get(node);
     // A node is placed once: answers come at slightly different times and may contradict each other.
     const next = [...nodes].filter(([name, { from }]) => from === node && !placed.has(name)).map(([name]) => name);
-    return { node, viewers: here?.viewers ?? 0, state: here?.state ?? '', next: sorted(next).map(hop) };
+    const state = here?.source === 'filler' ? 'filler' : (here?.state ?? '');
+    const { viewers = 0, standbys = 0 } = here ?? {};
+    return { node, viewers, standbys, state, next: sorted(next).map(hop) };
   };
   const publishers = [...nodes].filter(([, { source }]) => source === 'publisher').map(([node]) => node);
   const roots = sorted(publishers).map(hop);

@@ -7,10 +7,12 @@ import { findRun, type RunState } from '../run-state.ts';
 /** Samples come every 5 s and are written within one: older than three of them is late. */
 const LATE_SECONDS = 20;
 
+type External = Extract<NatsView, { reachable: true }>['externals'][number];
+
 export const status: CliCommand = {
   description:
     'Show how the cluster and its measuring are: NATS and the telemetry waiting there, ClickHouse and the age of its newest ' +
-    'sample, nodes, viewers. NATS or ClickHouse away is part of the answer; the exit status is 0 only when all is well.',
+    'sample, nodes, viewers, streams from and to servers that are no members. NATS or ClickHouse away is part of the answer; the exit status is 0 only when all is well.',
   sections: ['nats', 'clickhouse'],
   examples: [
     ['weir status', 'the system that runs in .weir'],
@@ -49,6 +51,12 @@ function findProblems(nats: NatsView, clickhouse: DatabaseView): string[] {
   return problems;
 }
 
+function describeExternal({ stream, direction, url, node, state, sinceMs, reason }: External): string {
+  const way = direction === 'pull' ? 'pulled from' : 'pushed to';
+  const since = duration((Date.now() - sinceMs) / 1_000);
+  return `${stream} ${way} ${url} by ${node}: ${state} for ${since}${state === 'live' || reason === '' ? '' : `: ${reason}`}`;
+}
+
 function describe(state: RunState | undefined, nats: NatsView, clickhouse: DatabaseView, problems: string[]): string[] {
   const lines = [
     state
@@ -72,6 +80,7 @@ function describe(state: RunState | undefined, nats: NatsView, clickhouse: Datab
     if (elected.length > 0) lines.push(`elected     ${elected.join(', ')}: too few origins live`);
     if (draining.length > 0) lines.push(`draining    ${draining.join(', ')}`);
     lines.push(`load        ${sum('publishers')} publishers, ${sum('viewers')} viewers`);
+    lines.push(...nats.externals.map((link) => `external    ${describeExternal(link)}`));
   }
   if (clickhouse.reachable) {
     const age = clickhouse.newestSampleSecondsAgo;

@@ -45,8 +45,12 @@ function describe({ stream, viewers, publisher, publishedAtMs, roots }: StreamPa
   return [`${stream}  ${count(viewers)}, ${source}`, ...roots.flatMap((root) => tree(root, '  ', '  '))];
 }
 
-function tree({ node, viewers, state, next }: Hop, first: string, rest: string): string[] {
-  const notes = [viewers > 0 ? count(viewers) : '', state === 'idle' || state === 'live' ? '' : state];
+function tree({ node, viewers, standbys, state, next }: Hop, first: string, rest: string): string[] {
+  const notes = [
+    viewers > 0 ? count(viewers) : '',
+    standbys > 0 ? `${standbys} publisher${standbys === 1 ? '' : 's'} standing by` : '',
+    state === 'idle' || state === 'live' ? '' : state === 'filler' ? 'shows a clip meanwhile' : state,
+  ];
   const shown = notes.filter((note) => note !== '').join(', ');
   return [
     `${first}${node}${shown === '' ? '' : `  ${shown}`}`,

@@ -38,7 +38,7 @@ export interface BackupsOptions {
 
 /** Query parameter of a backup, in the app or the stream name: `?backup=1`. */
 const PARAMETER = 'backup';
-/** Standing by costs a GOP of memory: so many per stream and node. */
+/** Standing by costs a GOP of memory: so many per stream and node, the one that publishes included. */
 const MAX_PER_STREAM = 2;
 const LOOK_MS = 250;
 /** The node in force is asked so often whether it has its publisher … */
@@ -49,8 +49,8 @@ const PROBES_MISSED = 2;
 /** All that stand by for one stream here. */
 interface Bench {
   standbys: Set<Standby>;
-  /** When the bucket was last told, Unix ms; 0 = it does not know. */
-  toldMs: number;
+  /** When the bucket is to be told next, Unix ms; 0 = at once, it does not know. */
+  tellAtMs: number;
   probedMs: number;
   missed: number;
 }
@@ -70,6 +70,10 @@ export class Backups implements StandbyDesk {
     return isBackup(name) || this.#options.standsBy(name.app);
   }
 
+  streams(): string[] {
+    return [...this.#benches.keys()];
+  }
+
   waiting(stream: string): number {
     const standbys = this.#benches.get(stream)?.standbys ?? [];
     return [...standbys].filter(({ isWaiting }) => isWaiting).length;
@@ -77,8 +81,8 @@ export class Backups implements StandbyDesk {
 
   async enter(...[name, client, revoke, protocol]: Parameters<StandbyDesk['enter']>): Promise<Publication | Refusal> {
     const stream = streamKey(name);
-    const bench = this.#benches.get(stream) ?? { standbys: new Set(), toldMs: 0, probedMs: 0, missed: 0 };
-    if (bench.standbys.size > MAX_PER_STREAM) {
+    const bench = this.#benches.get(stream) ?? { standbys: new Set(), tellAtMs: 0, probedMs: 0, missed: 0 };
+    if (bench.standbys.size >= MAX_PER_STREAM) {
       return { refused: 'stream-busy', description: `Enough publishers stand by for ${stream} already.` };
     }
     this.#benches.set(stream, bench);
@@ -135,8 +139,7 @@ export class Backups implements StandbyDesk {
   #look(nowMs: number): void {
     for (const [stream, bench] of this.#benches) {
       if (this.waiting(stream) === 0) continue;
-      if (nowMs - bench.toldMs >= (bench.toldMs === 0 ? NODE_HEARTBEAT_MS : STREAM_REFRESH_MS))
-        this.#tell(stream, bench);
+      if (nowMs >= bench.tellAtMs) this.#tell(stream, bench);
       this.#tryIfFree(stream, bench);
       if (nowMs - bench.probedMs >= PROBE_MS) void this.#probe(stream, bench);
     }
@@ -179,27 +182,28 @@ export class Backups implements StandbyDesk {
     else this.#tryAll(bench);
   }
 
+  /** While NATS is away others do not see who stands by; it takes over all the same. */
   #tell(stream: string, bench: Bench): void {
-    bench.toldMs = Date.now();
-    const { bucket, node } = this.#options;
-    void this.#write(async () => {
-      await (await bucket.open())?.put(standbyKey(stream, node), JSON.stringify({ stream, node }));
+    bench.tellAtMs = Date.now() + STREAM_REFRESH_MS;
+    const { bucket, node, logger } = this.#options;
+    const tell = async () => {
+      const kv = await bucket.open();
+      if (kv) await kv.put(standbyKey(stream, node), JSON.stringify({ stream, node }));
+      else bench.tellAtMs = Date.now() + NODE_HEARTBEAT_MS;
+    };
+    tell().catch((error: unknown) => {
+      bench.tellAtMs = Date.now() + NODE_HEARTBEAT_MS;
+      logger.debug({ stream, reason: errorMessage(error) }, 'a standby was not told');
     });
   }
 
   #untell(stream: string, bench: Bench): void {
-    if (bench.toldMs === 0) return;
-    bench.toldMs = 0;
-    const { bucket, node } = this.#options;
-    void this.#write(async () => {
-      await (await bucket.open())?.delete(standbyKey(stream, node));
-    });
-  }
-
-  /** While NATS is away others do not see who stands by; it takes over all the same. */
-  async #write(write: () => Promise<void>): Promise<void> {
-    await write().catch((error: unknown) => {
-      this.#options.logger.debug({ reason: errorMessage(error) }, 'a standby was not told');
+    if (bench.tellAtMs === 0) return;
+    bench.tellAtMs = 0;
+    const { bucket, node, logger } = this.#options;
+    const untell = async () => (await bucket.open())?.delete(standbyKey(stream, node));
+    untell().catch((error: unknown) => {
+      logger.debug({ stream, reason: errorMessage(error) }, 'a standby was not taken back'); // its lease ends it
     });
   }
 }

@@ -38,6 +38,8 @@ export interface StandbyDesk {
   wants(name: StreamName): boolean;
   /** Lets it in, to publish now or later; as {@link Streams.publish}. */
   enter(...publisher: Parameters<Streams['publishNow']>): Promise<Publication | Refusal>;
+  /** Streams of publishers that stand by on this node, or did. */
+  streams(): string[];
   /** Publishers of `app/name` that stand by on this node. */
   waiting(stream: string): number;
 }
@@ -135,16 +137,20 @@ export class Streams {
 
   /** One entry per stream, for people who ask which way it goes. */
   describe(): NodeStream[] {
-    return this.list().map(({ hub, input, source, upstream }) => ({
+    const { standby } = this.#options;
+    const here = this.list().map(({ hub, input, source, upstream }) => ({
       stream: streamKey(hub),
       source,
       from: upstream?.from ?? '',
       state: upstream?.state ?? 'idle',
       viewers: hub.audienceCount,
-      standbys: this.#options.standby?.waiting(streamKey(hub)) ?? 0,
+      standbys: standby?.waiting(streamKey(hub)) ?? 0,
       epoch: input.epoch,
       hops: input.hops,
     }));
+    const unwatched = { source: 'none', from: '', state: 'idle', viewers: 0, epoch: 0, hops: 0 } as const;
+    const others = (standby?.streams() ?? []).filter((stream) => !this.#streams.has(stream));
+    return [...here, ...others.map((stream) => ({ ...unwatched, stream, standbys: standby?.waiting(stream) ?? 0 }))];
   }
 
   /** May this client publish? `revoke` is called when it must stop later on. */
