@@ -1,5 +1,6 @@
 /** What the hubs of an app are made with. Before it: the section `stream` of the configuration; after it: streams.ts. */
 import type { Config } from '@weir/contracts/config/schema';
+import { ConfigError } from '@weir/contracts/errors';
 import type { Protocol } from '../rtmp/protocol.ts';
 import { createEncodings } from './encoding.ts';
 import type { HubOptions } from './hub.ts';
@@ -13,12 +14,21 @@ export function namesApp(list: readonly string[], app: string): boolean {
   return list.includes(app) || list.includes('*');
 }
 
-/** The clocks and the settings of one process; whoever makes them closes the clocks. */
+/**
+ * The clocks and the settings of one process; whoever makes them closes the clocks.
+ * @throws ConfigError `EDGE_CATCH_UP_SPEED`.
+ */
 export function hubSettings(
   { stream, rtmp }: Pick<Config, 'stream' | 'rtmp'>,
   protocol: Protocol,
 ): { clocks: MergeClocks; settings: HubSettings } {
   const { mergeWindowMinMs, mergeWindowMaxMs, lowLatencyApps, lowLatencyMs, lowLatencyWindowMaxMs } = stream;
+  if (stream.catchUpSpeed === 1) {
+    throw new ConfigError(
+      'EDGE_CATCH_UP_SPEED',
+      'stream.catchUpSpeed is 1, at which a viewer never catches up: give 2 or more, or 0 for one burst.',
+    );
+  }
   const clocks = new MergeClocks({
     window: { minMs: mergeWindowMinMs, maxMs: mergeWindowMaxMs },
     lowLatencyMaxMs: lowLatencyWindowMaxMs,
