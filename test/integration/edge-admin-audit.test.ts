@@ -101,7 +101,8 @@ describe('what a customer used', () => {
   before(async () => {
     pipeline = await startPipeline();
     ingest = await startTestIngest({ ...pipeline, config: { ingest: { batchMaxDelayMs: 20 } } });
-    const own = { nats: { servers: [pipeline.nats.url] }, telemetry: { intervalMs: 500 } };
+    const stream = { publisherGraceMs: 300 };
+    const own = { nats: { servers: [pipeline.nats.url] }, telemetry: { intervalMs: 500 }, stream };
     node = await startTestNode(own, { measures: true });
   });
   after(async () => {
