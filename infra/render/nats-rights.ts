@@ -1,10 +1,5 @@
-/** Who may do what in NATS: media nodes, ingest, administrators. Rights are subjects; all names come from contracts. */
-import {
-  BUCKET,
-  DEAD_LETTER_SUBJECT_PREFIX,
-  TELEMETRY_STREAM,
-  TELEMETRY_SUBJECT_PREFIX,
-} from '@weir/contracts/nats/names';
+/** The users of a rendered NATS server: media nodes, agents, ingest, administrators, with the rights contracts gives them. */
+import { agentRights, ingestRights, nodeRights } from '@weir/contracts/nats/rights';
 import type { MeasuredRole } from '@weir/contracts/resource';
 import { type NamedMachine, needsAgent, nodeName, nodeNatsSecret, type Plan, withRole } from './plan.ts';
 
@@ -58,71 +53,4 @@ function nodes(plan: Plan): { node: string; role: MeasuredRole }[] {
       'agent',
     ),
   ].sort((a, b) => (a.node < b.node ? -1 : 1));
-}
-
-/** An agent publishes its own telemetry and compares its clock; it is no member and reads nothing of others. */
-function agentRights(node: string): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
-  return { publish: telemetryRights(node), subscribe: ['_INBOX.>'] };
-}
-
-function telemetryRights(node: string): string[] {
-  return [
-    `${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
-    // when its own last message was stored: the clock it compares with
-    `$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${TELEMETRY_SUBJECT_PREFIX}.*.*.${node}`,
-  ];
-}
-
-/**
- * A media node publishes its own telemetry, keeps its heartbeat, its streams and its roles, and reads those of others.
- * @param node its name, or `*` when nodes share a user.
- */
-export function nodeRights(node: string): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
-  const buckets = [BUCKET.nodes, BUCKET.streams, BUCKET.roles];
-  return {
-    publish: [
-      ...telemetryRights(node),
-      '$JS.API.INFO',
-      ...buckets.flatMap((bucket) => readAndCreate(`KV_${bucket}`)),
-      `$KV.${BUCKET.nodes}.${node}`,
-      `$KV.${BUCKET.streams}.>`,
-      `$KV.${BUCKET.roles}.>`,
-      '$JS.FC.>',
-      'weir.cluster.>',
-    ],
-    subscribe: ['_INBOX.>', 'weir.cluster.>'],
-  };
-}
-
-/** Ingest reads all telemetry, writes dead letters and its own progress, and takes telemetry over HTTP. */
-function ingestRights(): Required<Pick<NatsUser, 'publish' | 'subscribe'>> {
-  return {
-    publish: [
-      '$JS.API.>',
-      '$JS.ACK.>',
-      '$JS.FC.>',
-      `${TELEMETRY_SUBJECT_PREFIX}.>`,
-      `${DEAD_LETTER_SUBJECT_PREFIX}.>`,
-      ...[BUCKET.owners, BUCKET.progress].map((bucket) => `$KV.${bucket}.>`),
-    ],
-    subscribe: ['_INBOX.>'],
-  };
-}
-
-/** What a client needs to make a bucket when it is missing, read it and watch it. */
-function readAndCreate(stream: string): string[] {
-  return [
-    `$JS.API.STREAM.INFO.${stream}`,
-    `$JS.API.STREAM.CREATE.${stream}`,
-    `$JS.API.DIRECT.GET.${stream}`,
-    `$JS.API.DIRECT.GET.${stream}.>`,
-    `$JS.API.STREAM.MSG.GET.${stream}`,
-    `$JS.API.CONSUMER.CREATE.${stream}`,
-    `$JS.API.CONSUMER.CREATE.${stream}.>`,
-    `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.>`,
-    `$JS.API.CONSUMER.INFO.${stream}.>`,
-    `$JS.API.CONSUMER.DELETE.${stream}.>`,
-    `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
-    `$JS.ACK.${stream}.>`,
-  ];
 }

@@ -62,6 +62,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/nodes.ts')).nodes,
   },
   {
+    name: 'node',
+    summary: 'credentials of nodes: add, rotate, remove',
+    load: async () => (await import('./commands/node.ts')).node,
+  },
+  {
     name: 'streams',
     summary: 'which way each stream goes, and who watches',
     load: async () => (await import('./commands/streams.ts')).streams,

@@ -207,9 +207,22 @@ function isRefused(error: unknown): boolean {
 }
 
 function credentials(config: Config['nats']): NodeConnectionOptions {
-  if (config.credsFile !== '') return { authenticator: credsAuthenticator(readCreds(config.credsFile)) };
+  if (config.credsFile !== '') return { authenticator: credsAuthenticator(newestCreds(config.credsFile)) };
   if (config.token !== '') return { token: config.token };
   return config.user === '' ? {} : { user: config.user, pass: config.password };
+}
+
+/** Reads the file anew for each connection, so that credentials are exchanged without a restart; the last good ones count. */
+function newestCreds(path: string): () => Uint8Array {
+  let creds = readCreds(path);
+  return () => {
+    try {
+      creds = readCreds(path);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+    }
+    return creds;
+  };
 }
 
 function readCreds(path: string): Uint8Array {

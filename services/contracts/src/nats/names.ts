@@ -60,6 +60,8 @@ export const CLUSTER_SUBJECT = {
   reply: (id: string) => `weir.cluster.reply.${id}`,
   /** Somebody lost its connection to this node: its lease is short unless it is heard of. */
   suspect: (node: string) => `weir.cluster.suspect.${node}`,
+  /** A machine that was refused the name of this node says who it is, see records.ts. */
+  rival: (node: string) => `weir.cluster.rival.${node}`,
 } as const;
 
 /** A heartbeat not refreshed for this long means that the node is gone. */
