@@ -1,24 +1,23 @@
 /**
- * One RTMP client of this node: commands in, answers out (RTMP 1.0 §7.2). It decides nothing about streams: what may be
- * published or played is asked of its host. Before it: rtmp/server.ts and the peer; after it: the host's streams.
+ * One RTMP client of this node: commands in, answers out (RTMP 1.0 §7.2), and the time it has for each step. Before it:
+ * rtmp/server.ts and the peer; after it: its one stream (net-stream.ts).
  *
- *   connecting ──allowed──▶ connected ──publish, play──▶ asking ──granted──▶ publishing, playing
- *                               ▲───────────────── deleteStream ─────────────────┘
+ *   connecting ──allowed──▶ connected ──publish, play──▶ has a role
+ *                               ▲──────── deleteStream ───────┘
  */
 import type { Socket } from 'node:net';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Refusal } from '../access/check.ts';
 import { MEDIA_STREAM_ID } from '../stream/encoding.ts';
-import { toMedia } from '../stream/media.ts';
-import { type AmfObject, type AmfValue, asAmfObject, decodeAmf, encodeAmf } from './amf0.ts';
+import { type AmfObject, type AmfValue, asAmfObject, decodeAmf } from './amf0.ts';
 import { ProtocolError } from './errors.ts';
 import { sayLastWords } from './last-words.ts';
-import { type RtmpMessage, splitAggregate, TYPE } from './message.ts';
-import { parseApp, parseStreamName, type StreamName } from './names.ts';
+import { type RtmpMessage, TYPE } from './message.ts';
+import { parseApp } from './names.ts';
+import { NetStream } from './net-stream.ts';
 import { RtmpPeer } from './peer.ts';
-import { USER_EVENT } from './protocol.ts';
 import { type ReconnectRequest, reconnectStatus } from './reconnect.ts';
-import type { ClientInfo, Playback, Publication, SessionOptions } from './session-host.ts';
+import type { ClientInfo, SessionOptions } from './session-host.ts';
 
 /** Commands of a client that does not wait for the answer to its connect, kept until there is one. */
 const MAX_EARLY_COMMANDS = 16;
@@ -35,6 +34,7 @@ export class RtmpSession {
   readonly #options: SessionOptions;
   readonly #socket: Socket;
   readonly #peer: RtmpPeer;
+  readonly #stream: NetStream;
   #timer: NodeJS.Timeout | undefined;
   #app: string | undefined;
   /** Commands that came while connect was being asked about; undefined when it is not. */
@@ -43,13 +43,7 @@ export class RtmpSession {
   /** What the client connected to, if it said that it obeys a request to reconnect. */
   #reconnectsFrom: string | undefined;
   #createdStream = false;
-  /** What is being asked for; ending the stream makes it void. */
-  #asking: object | undefined;
-  #publication: Publication | undefined;
-  #playback: Playback | undefined;
   #hadRole = false;
-  /** True when what is being played has begun. */
-  #began = false;
   #ending: CloseReason | undefined;
 
   constructor(options: SessionOptions) {
@@ -67,6 +61,17 @@ export class RtmpSession {
         fault: (error) => this.#fault(error),
       },
     });
+    this.#stream = new NetStream({
+      ...options,
+      peer: this.#peer,
+      app: () => this.#app ?? '',
+      client: () => this.#client,
+      ending: () => this.#ending,
+      close: (reason) => this.#close(reason),
+      gotRole: () => this.#gotRole(),
+      waits: () => clearTimeout(this.#timer),
+      lostRole: () => this.#expectRole(),
+    });
     this.#expectRole();
     this.#socket.on('error', () => this.#finish('client-reset'));
     this.#socket.on('close', () => this.#finish('client-closed'));
@@ -79,8 +84,7 @@ export class RtmpSession {
 
   /** Asks the client to connect anew; false when it has not said that it knows how, or has no role yet. */
   askToReconnect(request: ReconnectRequest, turn: number): boolean {
-    const isServed = this.#publication !== undefined || this.#playback !== undefined;
-    if (this.#reconnectsFrom === undefined || !isServed || this.#ending) return false;
+    if (this.#reconnectsFrom === undefined || !this.#stream.role || this.#ending) return false;
     this.#peer.command(0, 'onStatus', 0, null, reconnectStatus(this.#reconnectsFrom, request, turn));
     return true;
   }
@@ -97,25 +101,8 @@ export class RtmpSession {
   }
 
   #receive(message: RtmpMessage): void {
-    switch (message.type) {
-      case TYPE.command:
-      case TYPE.commandAmf3:
-        this.#command(message);
-        return;
-      case TYPE.aggregate:
-        for (const part of splitAggregate(message)) this.#media(part);
-        return;
-      default:
-        this.#media(message);
-    }
-  }
-
-  #media(message: RtmpMessage): void {
-    if (!this.#publication) return;
-    const amf3 = message.type === TYPE.dataAmf3;
-    const payload = amf3 ? message.payload.subarray(1) : message.payload;
-    const media = toMedia(amf3 ? TYPE.data : message.type, message.timestamp, payload);
-    if (media) this.#publication.push(media);
+    if (message.type === TYPE.command || message.type === TYPE.commandAmf3) this.#command(message);
+    else this.#stream.media(message);
   }
 
   #command(message: RtmpMessage): void {
@@ -142,18 +129,18 @@ export class RtmpSession {
         this.#createStream(transaction);
         return;
       case 'publish':
-        this.#publish(streamId, argument).catch((error: unknown) => this.#fault(error));
+        this.#stream.publish(streamId, argument).catch((error: unknown) => this.#fault(error));
         return;
       case 'play':
-        this.#play(streamId, argument).catch((error: unknown) => this.#fault(error));
+        this.#stream.play(streamId, argument).catch((error: unknown) => this.#fault(error));
         return;
       case 'deleteStream':
       case 'closeStream':
-        this.#endStream();
+        this.#stream.end();
         this.#createdStream &&= name === 'closeStream';
         return;
       case 'FCUnpublish':
-        this.#endStream();
+        this.#stream.end();
         this.#result(transaction, undefined);
         return;
       case 'FCPublish':
@@ -170,10 +157,10 @@ export class RtmpSession {
         this.#result(transaction, 0); // a live stream has no length
         return;
       case 'pause':
-        this.#pause(streamId, argument === true);
+        this.#stream.pause(streamId, argument === true);
         return;
       case 'seek':
-        this.#peer.status(streamId, 'error', 'NetStream.Seek.Failed', 'A live stream cannot be searched.');
+        this.#stream.seek(streamId);
         return;
       case 'receiveAudio':
       case 'receiveVideo':
@@ -236,102 +223,12 @@ export class RtmpSession {
     this.#result(transaction, MEDIA_STREAM_ID);
   }
 
-  async #publish(streamId: number, argument: AmfValue): Promise<void> {
-    const stream = parseStreamName(this.#app ?? '', text(argument));
-    if (!stream || this.#busy) {
-      this.#peer.status(streamId, 'error', 'NetStream.Publish.BadName', 'This name cannot be published here.');
-      this.#close('refused');
-      return;
-    }
-    const asking = {};
-    this.#asking = asking;
-    const answer = await this.#options.host.publish(stream, this.#client, (reason) => this.#close(reason));
-    const isVoid = this.#asking !== asking;
-    if (!isVoid) this.#asking = undefined;
-    if ('refused' in answer) {
-      if (isVoid || this.#ending) return;
-      this.#peer.status(streamId, 'error', 'NetStream.Publish.BadName', answer.description);
-      this.#close(answer.refused);
-    } else if (isVoid || this.#ending) {
-      answer.end(this.#ending ?? 'client-closed');
-    } else {
-      this.#gotRole();
-      this.#publication = answer;
-      this.#peer.reader.maxMessageBytes = this.#options.maxMessageBytes;
-      this.#peer.userControl(USER_EVENT.streamBegin, streamId);
-      const description = `${stream.app}/${stream.name} is now published.`;
-      this.#peer.status(streamId, 'status', 'NetStream.Publish.Start', description);
-    }
-  }
-
-  async #play(streamId: number, argument: AmfValue): Promise<void> {
-    const stream = parseStreamName(this.#app ?? '', text(argument));
-    if (!stream || this.#busy) {
-      this.#peer.status(streamId, 'error', 'NetStream.Play.StreamNotFound', 'There is no stream of this name.');
-      this.#close('stream-not-found');
-      return;
-    }
-    const asking = {};
-    this.#asking = asking;
-    const answer = await this.#options.host.play(stream, this.#client, {
-      socket: this.#socket,
-      encoding: this.#options.encoding,
-      begin: () => this.#beginPlaying(streamId, stream),
-      end: (reason) => this.#close(reason),
-    });
-    const isVoid = this.#asking !== asking;
-    if (!isVoid) this.#asking = undefined;
-    if (isVoid || this.#ending) {
-      if (!('refused' in answer)) answer.end(this.#ending ?? 'client-closed');
-      this.#began = false;
-      return;
-    }
-    if ('refused' in answer) {
-      this.#peer.status(streamId, 'error', 'NetStream.Play.Failed', answer.description);
-      this.#close(answer.refused);
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.#playback = answer;
-  }
-
-  #beginPlaying(streamId: number, stream: StreamName): void {
-    if (this.#began) return;
-    this.#began = true;
-    this.#gotRole();
-    this.#peer.userControl(USER_EVENT.streamBegin, streamId);
-    this.#peer.status(streamId, 'status', 'NetStream.Play.Reset', 'Playing and resetting stream.');
-    this.#peer.status(streamId, 'status', 'NetStream.Play.Start', `Started playing ${stream.app}/${stream.name}.`);
-    const payload = encodeAmf('|RtmpSampleAccess', true, true);
-    this.#peer.sendMessage({ type: TYPE.data, streamId, timestamp: 0, payload });
-  }
-
-  #pause(streamId: number, paused: boolean): void {
-    this.#playback?.pause(paused);
-    const [code, description] = paused
-      ? ['NetStream.Pause.Notify', 'Paused live.']
-      : ['NetStream.Unpause.Notify', 'Playing live again.'];
-    this.#peer.status(streamId, 'status', code as string, description as string);
-  }
-
-  /** The client ends its stream and may begin another on the same connection. */
-  #endStream(): void {
-    this.#asking = undefined;
-    if (!this.#publication && !this.#playback) return;
-    this.#release('client-closed');
-    this.#expectRole();
-  }
-
   #result(transaction: number, info: AmfValue): void {
     this.#peer.command(0, '_result', transaction, null, info);
   }
 
   #error(transaction: number, code: string, description: string): void {
     this.#peer.command(0, '_error', transaction, null, { level: 'error', code, description });
-  }
-
-  get #busy(): boolean {
-    return this.#asking !== undefined || this.#publication !== undefined || this.#playback !== undefined;
   }
 
   get #client(): ClientInfo {
@@ -356,8 +253,7 @@ export class RtmpSession {
     this.#ending = reason;
     clearTimeout(this.#timer);
     this.#peer.stop();
-    const role = this.#playback ? 'viewer' : this.#publication ? 'publisher' : undefined;
-    sayLastWords(this.#peer, reason, role, this.#options.encoding);
+    sayLastWords(this.#peer, reason, this.#stream.role, this.#options.encoding);
     if (reason === 'slow-viewer' || reason === 'bad-handshake' || reason === 'protocol-error' || reason === 'silent') {
       this.#socket.destroy();
     } else this.#sayGoodbye();
@@ -376,18 +272,10 @@ export class RtmpSession {
     this.#ending = cause;
     this.#peer.stop();
     const hadRole = this.#hadRole;
-    this.#release(cause);
+    this.#stream.release(cause);
     this.#hadRole = true;
     if (!hadRole) this.#options.onRefused(this.#silent ? 'silent' : cause);
     this.#socket.destroy();
-  }
-
-  #release(reason: CloseReason): void {
-    this.#publication?.end(reason);
-    this.#playback?.end(reason);
-    this.#publication = undefined;
-    this.#playback = undefined;
-    this.#began = false;
   }
 }
 
