@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import { WeirError } from '@weir/contracts/errors';
+import { INGEST_FLAGS } from '@weir/ingest/process-flags';
 import type { TestNats } from './nats.ts';
 import type { TestStore } from './store.ts';
 
@@ -136,7 +137,9 @@ function hasEnded(child: ChildProcess): boolean {
 }
 
 async function launch(values: PartialConfig): Promise<Running> {
-  const child = spawn(process.execPath, [PROCESS, JSON.stringify(values)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...INGEST_FLAGS, PROCESS, JSON.stringify(values)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const killWithUs = (): boolean => child.kill('SIGKILL');
   process.once('exit', killWithUs);
   child.once('exit', () => process.removeListener('exit', killWithUs));

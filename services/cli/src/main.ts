@@ -1,8 +1,10 @@
 /** Entry of the command line: before it the bootstrap (or a supervisor that started this process), after it one command. */
-import { startAnewWithMediaFlags } from '@weir/edge/process-flags';
+import { MEDIA_FLAGS, startAnewWith } from '@weir/edge/process-flags';
+import { INGEST_FLAGS } from '@weir/ingest/process-flags';
 
 // Before anything else is loaded: the process begins again.
-if (process.argv[2] === 'edge') startAnewWithMediaFlags();
+if (process.argv[2] === 'edge') startAnewWith(MEDIA_FLAGS);
+if (process.argv[2] === 'ingest') startAnewWith(INGEST_FLAGS);
 const { run } = await import('./program.ts');
 // Whoever reads us (head, less) may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

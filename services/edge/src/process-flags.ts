@@ -12,11 +12,12 @@ const YOUNG_GENERATION = '--max-semi-space-size';
 export const MEDIA_FLAGS: readonly string[] = [`${YOUNG_GENERATION}=4`];
 
 /**
- * Puts the same program, with {@link MEDIA_FLAGS}, in the place of this process, which keeps its id. Does nothing where it
- * has such a flag, where Node cannot do it, and in a child with an IPC channel, which would be lost: its parent gives flags.
+ * Puts the same program, with `flags` (those above, or another part's of the same kind), in the place of this process,
+ * which keeps its id. Does nothing where it has such a flag, where Node cannot do it, and in a child with an IPC channel,
+ * which would be lost: its parent gives flags.
  */
-export function startAnewWithMediaFlags(): void {
+export function startAnewWith(flags: readonly string[]): void {
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(YOUNG_GENERATION));
   if (given || process.send !== undefined || process.execve === undefined) return;
-  process.execve(process.execPath, [process.execPath, ...MEDIA_FLAGS, ...process.execArgv, ...process.argv.slice(1)]);
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]);
 }

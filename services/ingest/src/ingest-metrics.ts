@@ -8,7 +8,7 @@ import type { Resource } from '@opentelemetry/resources';
 import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
 import { INGEST_METRICS, type IngestMetricName } from '@weir/contracts/ingest-metrics';
 import type { TableName } from '@weir/contracts/tables';
-import type { Batch, Fault, TablePayload, TelemetryMessage } from './decode/batch.ts';
+import type { Batch, Fault, TablePayload } from './decode/batch.ts';
 import type { InsertErrorClass } from './write/insert-error.ts';
 
 /** Figures that are looked up when somebody asks. */
@@ -21,7 +21,11 @@ export interface IngestGauges {
 
 /** What a batch was made of. */
 export interface BatchFigures {
-  readonly messages: readonly TelemetryMessage[];
+  readonly intent: { readonly messages: number };
+  /** Payload bytes of them. */
+  readonly bytes: number;
+  /** When JetStream stored the last of them, Unix ms; 0 when none of a planned batch is there any more. */
+  readonly newestStoredAtMs: number;
   readonly faults: readonly { fault: Fault }[];
   readonly repeats: number;
   readonly lost: number;
@@ -129,8 +133,8 @@ export class IngestMetrics {
   batchWritten(figures: BatchFigures, batch: Batch, tables: readonly TablePayload[]): void {
     this.#batchesWritten++;
     this.#batches.add(1);
-    this.#messages.add(figures.messages.length);
-    this.#bytes.add(figures.messages.reduce((sum, message) => sum + message.payload.length, 0));
+    this.#messages.add(figures.intent.messages);
+    this.#bytes.add(figures.bytes);
     this.#repeats.add(figures.repeats);
     this.#lost.add(figures.lost);
     for (const { table, rows } of tables) this.#rows.add(rows, { table });
@@ -139,8 +143,7 @@ export class IngestMetrics {
     for (const { fault } of figures.faults) this.#deadLetters.add(1, { code: fault.code });
     for (const [reason, count] of batch.counts.skipped) this.#skipped.add(count, { reason });
     this.#brokenEvents.add(batch.counts.brokenEvents);
-    const newest = figures.messages.at(-1);
-    if (newest) this.#delay.record(Math.max(0, Date.now() - newest.storedAtMs) / 1_000);
+    if (figures.newestStoredAtMs > 0) this.#delay.record(Math.max(0, Date.now() - figures.newestStoredAtMs) / 1_000);
   }
 
   inserted(table: TableName, seconds: number): void {

@@ -156,7 +156,7 @@ function encode(
     if (fault) throw new Error(fault.reason);
     bytes += payload.length;
     messages += 1;
-    if (messages >= limits.batchMaxMessages || bytes >= limits.batchMaxBytes || batch.isFull) end();
+    if (messages >= limits.batchMaxMessages || bytes >= limits.batchMaxBytes || batch.fill >= 1) end();
   }
   if (messages > 0) end();
   return batches;

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '@weir/contracts/config/schema';
 import { createLogger } from '@weir/contracts/logger';
 import { MEDIA_FLAGS } from '@weir/edge/process-flags';
+import { INGEST_FLAGS } from '@weir/ingest/process-flags';
 import type { DemoPlan } from '../demo/start-demo.ts';
 import type { PartName } from '../service/parts.ts';
 import { Child, type ChildEvents, type ChildSpec } from './child.ts';
@@ -133,7 +134,7 @@ function partChild(name: string, part: PartName | 'demo', config: Readonly<Confi
     name,
     program: process.execPath,
     args: [
-      ...(part === 'edge' ? MEDIA_FLAGS : []),
+      ...(part === 'edge' ? MEDIA_FLAGS : part === 'ingest' ? INGEST_FLAGS : []),
       '--disable-warning=ExperimentalWarning',
       CHILD_MAIN,
       part,

@@ -51,7 +51,12 @@ export const ConfigSchema = section({
       default: 'edge',
       description: 'edge: takes publishers and viewers; origin: relays streams between edges',
     }),
-    workers: count(1, 'Processes that serve this node’s clients; 1 = the node itself, 0 = one per core', 0, 256),
+    workers: count(
+      0,
+      'Processes that serve this node’s clients; 1 = the node itself, 0 = one per core for an edge, 1 for an origin',
+      0,
+      256,
+    ),
     dataDir: text('.weir/node', 'Folder of this node’s outbox'),
     advertise: text('127.0.0.1', 'Host under which other members reach this node'),
   }),
@@ -251,6 +256,10 @@ export const ConfigSchema = section({
     batchMaxMessages: count(2_000, 'Messages of one batch at most', 1, 100_000),
     batchMaxBytes: count(16_777_216, 'Payload bytes of one batch at most', 1_024),
     batchMaxDelayMs: count(500, 'A batch is written at the latest so long after its first message', 0),
+    newestFirstAfterMs: count(
+      15_000,
+      'With data older than this still to be written, the newest are written first, in turns; 0 = always in order',
+    ),
     selfTelemetry: Type.Boolean({
       default: true,
       description: 'Each copy reports itself (weir.ingest.*) through the pipeline it writes, besides /metrics',
@@ -307,6 +316,10 @@ export const ConfigSchema = section({
     readUser: text('weir_read', 'User that only reads'),
     readPassword: secret('', 'Password of the user that only reads'),
     cluster: text('', 'ClickHouse cluster for ON CLUSTER and replicated tables; empty = one server'),
+    distributed: text(
+      '',
+      'Database with Distributed tables over all shards of clickhouse.cluster, made by weir migrate; write and read there by clickhouse.database',
+    ),
     requestTimeoutMs: count(30_000, 'Time a request may take', 100),
   }),
   store: section({

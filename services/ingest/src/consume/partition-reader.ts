@@ -1,8 +1,9 @@
 /**
- * The messages of one partition in the order of the stream, from a given sequence on, without holes. Backed by the
+ * The messages of one partition in the order of the stream, from a given place on, without holes. Backed by the
  * durable pull consumer `weir-ingest-<partition>`, made anew by each owner at the place where the written data end:
  * nothing then depends on which messages a former owner was handed. Its pending and unacknowledged messages are the
- * lag that autoscalers read. Before it: JetStream; after it: the partition writer.
+ * lag that autoscalers read. A second consumer reads the newest messages while that one works off a backlog.
+ * Before it: JetStream; after it: lanes.ts.
  */
 import {
   AckPolicy,
@@ -18,6 +19,7 @@ import {
 import { WeirError } from '@weir/contracts/errors';
 import {
   HEADER,
+  ingestAheadConsumer,
   ingestConsumer,
   parseTelemetrySubject,
   partitionSubject,
@@ -30,8 +32,10 @@ export interface PartitionReaderOptions {
   client: JetStreamClient;
   manager: JetStreamManager;
   partition: number;
-  /** First stream sequence to read. */
-  from: number;
+  /** First stream sequence to read, or the time from which on. */
+  from: number | Date;
+  /** Reads ahead of a backlog: by a consumer of its own, which nobody takes for the lag and which goes when closed. */
+  isAhead?: boolean;
   /** No further messages are asked for while so many payload bytes wait here. */
   maxBytes: number;
 }
@@ -49,11 +53,11 @@ export interface PartitionReader {
   take(signal: AbortSignal, deadlineMs?: number): Promise<ReadMessage | undefined>;
   /** Puts a message back that was taken last. */
   giveBack(message: ReadMessage): void;
-  /** Stops reading; the consumer stays for autoscalers to look at. */
+  /** Stops reading; the consumer stays for autoscalers to look at, but not one that reads ahead. */
   close(): Promise<void>;
 }
 
-/** A message and how to tell JetStream that it and all before it are written. */
+/** A message and how to tell JetStream that it and all before it are written (without effect where it reads ahead). */
 export interface ReadMessage extends TelemetryMessage {
   acknowledgeAll(): void;
 }
@@ -70,19 +74,22 @@ const PULL_EXPIRES_MS = 30_000;
 /** Redelivery only makes the consumer's figures look worse: an owner that failed opens the partition anew. */
 const ACK_WAIT_NANOS = 3_600_000 * 1_000_000;
 const RETRY_PULL_MS = 100;
+/** JetStream removes the second consumer of an owner that died after so long. */
+const AHEAD_UNUSED_NANOS = 600_000 * 1_000_000;
 
 /**
  * Makes the consumer start at `from` and begins to read.
  * @throws JetStreamApiError and others when JetStream does not answer.
  */
 export async function openPartition(options: PartitionReaderOptions): Promise<PartitionReader> {
-  const { manager, client, partition, from } = options;
-  const name = ingestConsumer(partition);
+  const { manager, client, partition, from, isAhead = false } = options;
+  const name = isAhead ? ingestAheadConsumer(partition) : ingestConsumer(partition);
   await deleteConsumer(manager, name);
   const info = await manager.consumers.add(TELEMETRY_STREAM, {
-    ...consumerConfig(partition),
-    deliver_policy: DeliverPolicy.StartSequence,
-    opt_start_seq: from,
+    ...(isAhead ? aheadConfig(partition) : consumerConfig(partition)),
+    ...(typeof from === 'number'
+      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
+      : { deliver_policy: DeliverPolicy.StartTime, opt_start_time: from.toISOString() }),
   });
   const consumer = await client.consumers.get(TELEMETRY_STREAM, name);
   return new PullReader(consumer, manager, options, info.num_pending);
@@ -114,6 +121,16 @@ function consumerConfig(partition: number) {
   };
 }
 
+function aheadConfig(partition: number) {
+  return {
+    durable_name: ingestAheadConsumer(partition),
+    description: `Ingest, partition ${partition}: the newest, while a backlog is written`,
+    filter_subject: partitionSubject(partition),
+    ack_policy: AckPolicy.None,
+    inactive_threshold: AHEAD_UNUSED_NANOS,
+  };
+}
+
 async function deleteConsumer(manager: JetStreamManager, name: string): Promise<void> {
   try {
     await manager.consumers.delete(TELEMETRY_STREAM, name);
@@ -131,6 +148,8 @@ class PullReader implements PartitionReader {
   readonly #consumer: Consumer;
   readonly #manager: JetStreamManager;
   readonly #partition: number;
+  readonly #name: string;
+  readonly #isAhead: boolean;
   readonly #maxBytes: number;
   readonly #queue: ReadMessage[] = [];
   readonly #running: Promise<void>;
@@ -149,8 +168,10 @@ class PullReader implements PartitionReader {
     this.#consumer = consumer;
     this.#manager = manager;
     this.#partition = options.partition;
+    this.#isAhead = options.isAhead ?? false;
+    this.#name = this.#isAhead ? ingestAheadConsumer(options.partition) : ingestConsumer(options.partition);
     this.#maxBytes = options.maxBytes;
-    this.#lastSequence = options.from - 1;
+    this.#lastSequence = typeof options.from === 'number' ? options.from - 1 : 0;
     this.pendingAtOpen = pending;
     this.#pending = pending;
     this.#running = this.#pull().catch((error: unknown) => this.#fail('JetStream failed', error));
@@ -181,6 +202,7 @@ class PullReader implements PartitionReader {
     this.#stopPull();
     this.#wakePuller();
     await this.#running;
+    if (this.#isAhead) await deleteConsumer(this.#manager, this.#name).catch(() => undefined);
   }
 
   /** One pull after the other, each for no more than may wait. */
@@ -200,7 +222,7 @@ class PullReader implements PartitionReader {
       } catch (error) {
         if (!(error instanceof JetStreamError) || this.#isClosed) throw error;
         // the pull ended early because the server or the consumer went: asking for the consumer tells which
-        await this.#manager.consumers.info(TELEMETRY_STREAM, ingestConsumer(this.#partition));
+        await this.#manager.consumers.info(TELEMETRY_STREAM, this.#name);
         if (this.#queue.length === 0) await pause(RETRY_PULL_MS);
       }
     }

@@ -16,8 +16,9 @@ import { CumulativeState } from './cumulative.ts';
 import { DecodeCounts } from './decode-counts.ts';
 import { LogsDecoder } from './logs-decoder.ts';
 import { MetricsDecoder } from './metrics-decoder.ts';
+import { Reports } from './reports.ts';
 import type { ResourceCache, ResourceEntry } from './resource-cache.ts';
-import { JSON_TABLES, JsonRows, jsonTime } from './rows.ts';
+import { JSON_TABLES, JsonRows } from './rows.ts';
 import { SampleColumns } from './sample-columns.ts';
 import { TimeWindow } from './time-window.ts';
 
@@ -56,10 +57,14 @@ export interface TablePayload {
 
 /** A message at most; nodes keep theirs below half a mebibyte. */
 const MAX_MESSAGE_BYTES = 4_194_304;
-/** A batch takes no further message beyond these, so that one insert stays one block of ClickHouse. */
-const MAX_SAMPLES = 500_000;
-const MAX_JSON_ROWS = 200_000;
-const MAX_JSON_CHARACTERS = 33_554_432;
+/** Bounds of a batch: it takes no further message beyond these. Its memory is about 44 bytes a sample, and the JSON. */
+export interface BatchLimits {
+  readonly maxSamples: number;
+  readonly maxJsonBytes: number;
+}
+
+/** One insert stays one block of ClickHouse, and a batch below 5 MB. */
+export const BATCH_LIMITS: BatchLimits = { maxSamples: 60_000, maxJsonBytes: 2_097_152 };
 
 const SIGNALS: ReadonlySet<string> = new Set<Signal>(['metrics', 'logs', 'faro', 'otlp-metrics', 'otlp-logs']);
 
@@ -74,15 +79,22 @@ export class Batch {
   readonly #metrics: MetricsDecoder;
   readonly #logs: LogsDecoder;
   readonly #faro: FaroDecoder;
-  readonly #reports = new Map<string, { json: string; timeMs: number }>();
+  readonly #reports: Reports;
+  readonly #limits: BatchLimits;
   readonly #resources = new Set<ResourceEntry>();
   readonly #sums: CumulativeState;
   #node = '';
+  #storedAtMs = 0;
 
-  /** @param sums what is known of cumulative series; needed when messages of others than our nodes are decoded. */
-  constructor(cache: ResourceCache, sums = new CumulativeState()) {
+  /**
+   * @param sums what is known of cumulative series; needed when messages of others than our nodes are decoded.
+   * @param reports what machines and nodes said of themselves, shared by batches that follow each other.
+   */
+  constructor(cache: ResourceCache, sums = new CumulativeState(), reports = new Reports(), limits = BATCH_LIMITS) {
     this.#cache = cache;
     this.#sums = sums;
+    this.#reports = reports;
+    this.#limits = limits;
     const target = { samples: this.#samples, rows: this.#rows, counts: this.counts };
     const onResource = (bytes: Buffer) => this.#resource(bytes);
     this.#metrics = new MetricsDecoder(target, cache, onResource);
@@ -94,13 +106,10 @@ export class Batch {
     return this.#samples.rows;
   }
 
-  /** True when no further message should be added. */
-  get isFull(): boolean {
-    return (
-      this.#samples.rows >= MAX_SAMPLES ||
-      this.#rows.rows >= MAX_JSON_ROWS ||
-      this.#rows.characters >= MAX_JSON_CHARACTERS
-    );
+  /** How full the batch is: from 1 on no further message should be added. */
+  get fill(): number {
+    const { maxSamples, maxJsonBytes } = this.#limits;
+    return Math.max(this.#samples.rows / maxSamples, this.#rows.bytes / maxJsonBytes);
   }
 
   /** Adds a message whole, or nothing of it and says why. */
@@ -140,25 +149,18 @@ export class Batch {
       // a fault of ours must not stop the whole partition for ever
       return { code: 'INTERNAL', reason: `Decoding failed unexpectedly: ${errorMessage(error)}`, cause: error };
     }
-    for (const resource of this.#resources) this.#report(resource, window.newestMs);
+    for (const resource of this.#resources) this.#reports.note(resource.facts, window.newestMs);
+    this.#storedAtMs = message.storedAtMs;
     return undefined;
   }
 
-  /** The tables that have rows, in the order they are to be written. */
+  /** The tables that have rows; to be asked once per batch. */
   tables(): TablePayload[] {
+    this.#reports.addDue(this.#rows, this.#storedAtMs);
     const payloads: TablePayload[] = [];
     for (const table of JSON_TABLES) {
-      const lines =
-        table === TABLE.machineReports || table === TABLE.nodeReports || table === TABLE.otlpSenders
-          ? this.#reportLines(table)
-          : this.#rows.lines(table);
-      if (lines.length === 0) continue;
-      payloads.push({
-        table,
-        format: 'JSONEachRow',
-        rows: lines.length,
-        parts: [Buffer.from(`${lines.join('\n')}\n`)],
-      });
+      const { rows, bytes } = this.#rows.of(table);
+      if (rows > 0) payloads.push({ table, format: 'JSONEachRow', rows, parts: [bytes] });
     }
     if (this.#samples.rows > 0) {
       payloads.push({
@@ -175,7 +177,6 @@ export class Batch {
   clear(): void {
     this.#samples.clear();
     this.#rows.clear();
-    this.#reports.clear();
     this.#resources.clear();
     this.counts.clear();
   }
@@ -198,26 +199,5 @@ export class Batch {
     }
     this.#resources.add(entry);
     return entry;
-  }
-
-  /** One report per machine and node and batch: the newest, of equally new ones the last. */
-  #report(resource: ResourceEntry, timeMs: number): void {
-    const { identity, machineReport, nodeReport, senderReport } = resource.facts;
-    const put = (key: string, json: string | undefined) => {
-      if (json === undefined) return;
-      const known = this.#reports.get(key);
-      if (!known || known.timeMs <= timeMs) this.#reports.set(key, { json, timeMs });
-    };
-    put(`${TABLE.machineReports}\n${identity.cluster}\n${identity.machineId}`, machineReport);
-    put(`${TABLE.nodeReports}\n${identity.cluster}\n${identity.node}`, nodeReport);
-    put(`${TABLE.otlpSenders}\n${identity.cluster}\n${identity.node}`, senderReport);
-  }
-
-  #reportLines(table: TableName): string[] {
-    const lines: string[] = [];
-    for (const [key, { json, timeMs }] of this.#reports) {
-      if (key.startsWith(`${table}\n`)) lines.push(`{"time":${jsonTime(timeMs)},${json}}`);
-    }
-    return lines;
   }
 }

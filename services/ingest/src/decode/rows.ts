@@ -4,9 +4,7 @@
  */
 import { TABLE } from '@weir/contracts/tables';
 
-/**
- * Tables ingest writes as JSON rows, in the order they are written: what a series is stands before its samples.
- */
+/** Tables ingest writes as JSON rows. */
 export const JSON_TABLES = [
   TABLE.metricSeries,
   TABLE.histogramSamples,
@@ -23,50 +21,94 @@ export const JSON_TABLES = [
 
 export type JsonTable = (typeof JSON_TABLES)[number];
 
-/** Lines per table; `truncate` takes back what a message that failed had added. */
+/** Where each table's rows end, see {@link JsonRows.mark}. */
+export interface RowsMark {
+  readonly rows: readonly number[];
+  readonly bytes: readonly number[];
+}
+
+/**
+ * The rows of each table as bytes that are ready to be sent: text is encoded as it comes, so that a batch of long rows
+ * never stands in memory as strings. Used again after {@link JsonRows.clear}.
+ */
 export class JsonRows {
-  readonly #lines = new Map<JsonTable, string[]>(JSON_TABLES.map((table) => [table, []]));
-  #characters = 0;
+  readonly #lines = new Map(JSON_TABLES.map((table) => [table, new Lines()]));
 
-  /** Characters of all rows, about their bytes. */
-  get characters(): number {
-    return this.#characters;
-  }
-
-  get rows(): number {
-    let rows = 0;
-    for (const lines of this.#lines.values()) rows += lines.length;
-    return rows;
+  /** Bytes of all rows. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const lines of this.#lines.values()) bytes += lines.bytes;
+    return bytes;
   }
 
   /** Adds one row, a JSON object without line breaks. */
   add(table: JsonTable, json: string): void {
-    this.lines(table).push(json);
-    this.#characters += json.length;
+    (this.#lines.get(table) as Lines).add(json);
   }
 
-  lines(table: JsonTable): string[] {
-    return this.#lines.get(table) as string[];
+  /** Rows of a table, and their bytes: valid until something is added or cleared. */
+  of(table: JsonTable): { rows: number; bytes: Uint8Array } {
+    const lines = this.#lines.get(table) as Lines;
+    return { rows: lines.rows, bytes: lines.written };
   }
 
-  /** Row counts of now, for {@link truncate}. */
-  mark(): ReadonlyMap<JsonTable, number> {
-    return new Map(JSON_TABLES.map((table) => [table, this.lines(table).length]));
+  /** Where the rows end now, for {@link truncate}. */
+  mark(): RowsMark {
+    const lines = [...this.#lines.values()];
+    return { rows: lines.map(({ rows }) => rows), bytes: lines.map(({ bytes }) => bytes) };
   }
 
-  truncate(mark: ReadonlyMap<JsonTable, number>): void {
-    for (const [table, length] of mark) {
-      const lines = this.lines(table);
-      for (let i = length; i < lines.length; i++) this.#characters -= (lines[i] as string).length;
-      lines.length = length;
+  /** Takes back what was added since `mark`. */
+  truncate(mark: RowsMark): void {
+    let at = 0;
+    for (const lines of this.#lines.values()) {
+      lines.rows = mark.rows[at] as number;
+      lines.bytes = mark.bytes[at] as number;
+      at++;
     }
   }
 
   clear(): void {
-    for (const lines of this.#lines.values()) lines.length = 0;
-    this.#characters = 0;
+    for (const lines of this.#lines.values()) lines.clear();
   }
 }
+
+const FIRST_BYTES = 4_096;
+/** What an unusually long batch took is given back. */
+const KEPT_BYTES = 1_048_576;
+
+class Lines {
+  rows = 0;
+  bytes = 0;
+  #memory: Buffer = Buffer.alloc(0);
+
+  get written(): Uint8Array {
+    return this.#memory.subarray(0, this.bytes);
+  }
+
+  add(text: string): void {
+    // UTF-8 takes three bytes at most for each unit of a string, and the line break one
+    const most = this.bytes + text.length * 3 + 1;
+    if (most > this.#memory.length) this.#grow(most);
+    this.bytes += this.#memory.write(text, this.bytes, 'utf8');
+    this.#memory[this.bytes++] = LINE_BREAK;
+    this.rows++;
+  }
+
+  clear(): void {
+    this.rows = 0;
+    this.bytes = 0;
+    if (this.#memory.length > KEPT_BYTES) this.#memory = Buffer.alloc(0);
+  }
+
+  #grow(atLeast: number): void {
+    const memory = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, atLeast, this.#memory.length * 2));
+    memory.set(this.written);
+    this.#memory = memory;
+  }
+}
+
+const LINE_BREAK = 0x0a;
 
 /** Unix time in ms as a DateTime64(3) in JSON, quotes included: UTC, like all columns. */
 export function jsonTime(timeMs: number): string {

@@ -16,6 +16,14 @@ export interface Intent {
   readonly to: number;
   /** Messages in it; fewer on a repeat mean that JetStream dropped some (its bounds) before they were written. */
   readonly messages: number;
+  /** The batch is of the newest messages, ahead of a backlog: a range of its own, or the last one continued. */
+  readonly ahead?: 'begins' | 'continues';
+}
+
+/** Messages that were written ahead of a backlog: stream sequences of the partition, inclusive. */
+export interface AheadRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What is stored, as JSON. */
@@ -29,19 +37,25 @@ export interface ProgressRecord {
   /** All messages up to this stream sequence are written. */
   readonly done: number;
   readonly intent?: Intent;
+  /** What is written beyond `done`, ascending; see consume/lanes.ts. */
+  readonly ahead?: readonly AheadRange[];
   readonly outboxes: OutboxMarksRecord;
 }
+
+/** What stands after a batch. */
+export type WrittenState = Required<Pick<ProgressRecord, 'done' | 'ahead' | 'outboxes'>>;
 
 /** The progress of a partition in the hands of its owner. Not for two calls at once. */
 export interface Progress {
   readonly record: ProgressRecord;
   /**
    * Writes down a batch before its first insert.
-   * @throws WeirError `INGEST_FENCED` when another copy has taken the partition; others when NATS fails.
+   * @throws WeirError `INGEST_FENCED` when another copy has taken the partition, `INGEST_PLAN` when the plan before it
+   * is not finished; others when NATS fails.
    */
   plan(intent: Intent): Promise<void>;
-  /** Writes down that all up to `done` is written. @throws as {@link Progress.plan} */
-  finish(done: number, outboxes: OutboxMarksRecord): Promise<void>;
+  /** Writes down that the batch is written, and with that all up to `done`. @throws as {@link Progress.plan} */
+  finish(written: WrittenState): Promise<void>;
 }
 
 /**
@@ -76,13 +90,15 @@ class KvProgress implements Progress {
     this.#revision = revision;
   }
 
-  plan(intent: Intent): Promise<void> {
-    return this.save({ ...this.record, intent });
+  async plan(intent: Intent): Promise<void> {
+    // a batch may be half written under the plan that stands: only repeating it is safe
+    if (this.record.intent) throw new WeirError('INGEST_PLAN', `${this.#key} has a plan that is not finished.`);
+    await this.save({ ...this.record, intent });
   }
 
-  finish(done: number, outboxes: OutboxMarksRecord): Promise<void> {
-    const { intent: _written, ...rest } = this.record;
-    return this.save({ ...rest, done, outboxes });
+  finish({ done, ahead, outboxes }: WrittenState): Promise<void> {
+    const { intent: _written, ahead: _before, ...rest } = this.record;
+    return this.save({ ...rest, done, ...(ahead.length > 0 ? { ahead } : {}), outboxes });
   }
 
   async save(record: ProgressRecord): Promise<void> {
