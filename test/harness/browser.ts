@@ -84,10 +84,19 @@ export interface PlayerPage {
 const DEFAULT_SIZE = { width: 1_280, height: 800 };
 const POLL_MS = 50;
 
-/** Opens the player's page at `url` in a context (cookies, storage, network) of its own. */
-export async function openPlayer(browser: Browser, url: string, viewport = DEFAULT_SIZE): Promise<PlayerPage> {
+/**
+ * Opens the player's page at `url` in a context (cookies, storage, network) of its own.
+ * @param prepare what is to be done to the page before it loads anything.
+ */
+export async function openPlayer(
+  browser: Browser,
+  url: string,
+  viewport = DEFAULT_SIZE,
+  prepare: (page: Page) => Promise<void> = async () => {},
+): Promise<PlayerPage> {
   const context = await browser.newContext({ viewport });
   const page = await context.newPage();
+  await prepare(page);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
   await page.goto(url);

@@ -3,13 +3,13 @@
  * and tab. Before it: options; after it: the surface and the measuring, which listen to it.
  */
 import { Emitter } from './emitter.ts';
-import { type Engine, flvEngine, hlsEngine, transportsFor } from './playback/engine.ts';
+import { Engines, transportsFor } from './playback/engine.ts';
 import type { Playback } from './playback/flv-playback.ts';
 import { clockOf, type LiveClock } from './playback/live-clock.ts';
 import { LiveEdge, LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
 import { canPlayFlv } from './playback/support.ts';
 import { Viewing } from './playback/viewing.ts';
-import { candidatesOf } from './source/candidates.ts';
+import { type Candidate, candidatesOf } from './source/candidates.ts';
 import { Connector, type Outage } from './source/connector.ts';
 import type { MediaFeed } from './source/feed.ts';
 import { HlsFeed } from './source/hls-feed.ts';
@@ -22,8 +22,9 @@ const STALL_SHOWN_MS = 400;
 const AWAY_MS = 3_000;
 /** A pause longer than this lets go of the connection. */
 const PAUSE_KEEPS_MS = 15_000;
-/** A media pipeline that breaks again and again is not mended by trying. */
+/** A media pipeline that breaks again and again in so short a time is not mended by trying. */
 const BROKEN_AT_MOST = 3;
+const BROKEN_WITHIN_MS = 60_000;
 
 /** What comes in at the moment. */
 interface Live {
@@ -43,8 +44,7 @@ export class LivePlayer {
   readonly #stop = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #attachedAt: number;
-  /** Engines are large: the one that will be needed comes while the connection is being made. */
-  readonly #engine: Promise<Engine>;
+  readonly #engines = new Engines();
   #state: PlayerState = 'connecting';
   #live: Live | undefined;
   #wantsPlay: boolean;
@@ -52,7 +52,7 @@ export class LivePlayer {
   #start: StartTimes | undefined;
   #lost: { at: number; code: string; node: string } | undefined;
   #reconnects = 0;
-  #brokenTimes = 0;
+  #brokenAt: number[] = [];
   #pausedAt: number | undefined;
   #delayMs: number | undefined;
   #wasMuted = false;
@@ -71,10 +71,14 @@ export class LivePlayer {
       },
     });
     const urls = typeof options.url === 'string' ? [options.url] : options.url;
-    const transports = transportsFor(options.transport ?? 'auto');
+    const { transports, fallback } = transportsFor(options.transport ?? 'auto');
     const isHls = transports[0] === 'hls';
-    this.#engine = isHls ? hlsEngine() : flvEngine();
-    this.#connector = new Connector(candidatesOf(urls, transports, options.session, location.href), {
+    // What cannot be fetched is told when it is needed.
+    this.#engines.for(isHls ? 'hls' : 'ws-flv').catch(() => {});
+    const [candidates, others] = [transports, fallback].map((some) =>
+      candidatesOf(urls, some, options.session, location.href),
+    ) as [Candidate[], Candidate[]];
+    this.#connector = new Connector(candidates, others, {
       onFeed: (feed, attempts) => void this.#onFeed(feed, attempts).catch((error) => this.#onNoEngine(error)),
       onLoss: (feed, code) => this.#onLoss(feed, code),
       onOutage: (outage, status) => this.#onOutage(outage, status),
@@ -172,7 +176,7 @@ export class LivePlayer {
   }
 
   async #onFeed(feed: MediaFeed, attempts: number): Promise<void> {
-    const start = await this.#engine;
+    const start = await this.#engines.for(feed.candidate.transport);
     if (this.#connector.feed !== feed) return;
     const now = performance.now();
     this.#viewing.beginSource();
@@ -210,16 +214,24 @@ export class LivePlayer {
   }
 
   #onBroken(kind: 'unsupported' | 'broken', message: string): void {
-    this.#brokenTimes += 1;
-    if (kind === 'unsupported' || this.#brokenTimes > BROKEN_AT_MOST) {
-      this.#fail('unsupported', kind === 'unsupported' ? 'PLAYER_CODEC' : 'PLAYER_MEDIA', message, undefined);
-      return;
-    }
-    this.#problem({ code: 'PLAYER_MEDIA', message, status: undefined });
+    const now = performance.now();
+    this.#brokenAt = [...this.#brokenAt.filter((at) => now - at < BROKEN_WITHIN_MS), now];
+    const isUnsupported = kind === 'unsupported';
+    const code = isUnsupported ? 'PLAYER_CODEC' : 'PLAYER_MEDIA';
     const feed = this.#live?.feed;
-    if (feed) this.#onLoss(feed, 'media');
-    this.#connector.stop();
-    this.#connector.start();
+    if (feed) this.#onLoss(feed, isUnsupported ? 'codec' : 'media');
+    if (isUnsupported || this.#brokenAt.length > BROKEN_AT_MOST) {
+      // By FLV it can't be played here; perhaps by HLS.
+      if (this.#connector.fallBack()) this.#brokenAt = [];
+      else {
+        this.#fail('unsupported', code, message, undefined);
+        return;
+      }
+    } else {
+      this.#connector.stop();
+      this.#connector.start();
+    }
+    this.#problem({ code, message, status: undefined });
   }
 
   /** The rest of the player could not be fetched or cannot run here. */

@@ -32,7 +32,11 @@ export interface PlaybackOptions {
    * a load balancer may answer with another edge. A query (a signature, say) is kept.
    */
   url: string | readonly string[];
-  /** Default `auto`: WebSocket, then HTTP, then HLS where the browser or network allows nothing else. */
+  /**
+   * Default `auto`: WebSocket, then HTTP. HLS where the browser has no Media Source Extensions; when two rounds through all
+   * URLs had no answer by FLV and there never was one (a network that lets none through); and when what comes by FLV
+   * can't be played: its codec, or its media broke more than three times within a minute.
+   */
   transport?: Transport | 'auto';
   /** Keep only as much buffer as the network's jitter needs. Default true; false keeps at least 1.5 s. */
   lowLatency?: boolean;

@@ -36,8 +36,11 @@ export function playFlv(video: HTMLVideoElement, feed: Feed, onFailure: (failure
     },
   );
   let open = true;
+  let failed = false;
   player.on(mpegts.Events.ERROR, (type: string, detail: string, info: { msg?: string } | undefined) => {
-    if (!open) return;
+    // Two tracks of unknown codecs are two errors.
+    if (!open || failed) return;
+    failed = true;
     const { MEDIA_CODEC_UNSUPPORTED, MEDIA_FORMAT_UNSUPPORTED } = mpegts.ErrorDetails;
     const unsupported = detail === MEDIA_CODEC_UNSUPPORTED || detail === MEDIA_FORMAT_UNSUPPORTED;
     onFailure({ kind: unsupported ? 'unsupported' : 'broken', message: info?.msg ?? `${type} ${detail}` });

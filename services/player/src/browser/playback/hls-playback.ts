@@ -9,6 +9,11 @@ import type { Playback, PlaybackFailure } from './flv-playback.ts';
 const BACK_BUFFER_SECONDS = 10;
 /** Speed at which it comes back to the live edge. */
 const CATCH_UP_RATE = 1.1;
+const UNSUPPORTED: ReadonlySet<string> = new Set([
+  ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+  ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+  ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+]);
 /** A media error is tried to be mended once in so long; the next one is told. */
 const MEND_AGAIN_MS = 10_000;
 
@@ -32,7 +37,7 @@ function playByEngine(video: HTMLVideoElement, feed: HlsFeed, onFailure: (failur
   hls.on(Events.FRAG_LOADED, (_name, { frag, part }) => feed.arrived((part ?? frag).stats.loaded));
   hls.on(Events.ERROR, (_name, { fatal, type, details, response, error }: ErrorData) => {
     if (!fatal) return;
-    const unsupported = details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
+    const unsupported = UNSUPPORTED.has(details);
     const now = performance.now();
     if (type === ErrorTypes.NETWORK_ERROR) feed.end('closed', response?.code);
     else if (type === ErrorTypes.MEDIA_ERROR && !unsupported && now - mendedAt > MEND_AGAIN_MS) {
@@ -40,7 +45,7 @@ function playByEngine(video: HTMLVideoElement, feed: HlsFeed, onFailure: (failur
       hls.recoverMediaError();
     } else onFailure({ kind: unsupported ? 'unsupported' : 'broken', message: error.message });
   });
-  hls.loadSource(feed.candidate.url.href);
+  hls.loadSource(feed.mediaUrl.href);
   hls.attachMedia(video);
   return {
     get delayMs() {
@@ -67,7 +72,7 @@ function playByBrowser(
     },
     { signal },
   );
-  video.src = feed.candidate.url.href;
+  video.src = feed.mediaUrl.href;
   return {
     delayMs: undefined,
     close() {

@@ -52,6 +52,17 @@ describe('the rotation', () => {
     assert.deepEqual([rotation.failed(), rotation.failed(), rotation.failed(), rotation.failed()], [0, 0, 0, 250]);
   });
 
+  it('takes further candidates after the others, or instead of them', () => {
+    const [first, ...rest] = candidates;
+    assert.ok(first);
+    const rotation = new Rotation([first], () => 0.5);
+    rotation.failed();
+    rotation.append(rest);
+    assert.deepEqual([name(rotation), rotation.failed(), name(rotation)], ['a ws-flv', 0, 'a http-flv']);
+    rotation.replace(rest.slice(-1));
+    assert.deepEqual([name(rotation), rotation.failed()], ['b http-flv', 250]);
+  });
+
   it('is not in step with other viewers', () => {
     const one = candidatesOf(['http://a/live/x'], ['ws-flv'], undefined, BASE);
     assert.equal(new Rotation(one, () => 0).failed(), 187.5);

@@ -61,7 +61,7 @@ export function streamOf(url: URL): { app: string; stream: string } {
  * success is followed by a wait that doubles from 250 ms to 5 s and is never in step with other viewers.
  */
 export class Rotation {
-  readonly #candidates: readonly Candidate[];
+  #candidates: readonly Candidate[];
   readonly #random: () => number;
   #next = 0;
   #tried = 0;
@@ -80,6 +80,21 @@ export class Rotation {
   /** The rest of this round. */
   get left(): number {
     return this.#candidates.length - this.#tried;
+  }
+
+  /** Goes round these as well, after the others. */
+  append(candidates: readonly Candidate[]): void {
+    this.#candidates = [...this.#candidates, ...candidates];
+    this.#next = 0;
+    this.#tried = 0;
+  }
+
+  /** Goes round these only, beginning at once. */
+  replace(candidates: readonly Candidate[]): void {
+    this.#candidates = candidates;
+    this.#next = 0;
+    this.#tried = 0;
+    this.#rounds = 0;
   }
 
   /** Media came: the next loss begins a fresh round here. */

@@ -19,6 +19,8 @@ export interface ConnectorEvents {
   onOutage(outage: Outage, status: number | undefined): void;
 }
 
+/** After so many rounds in which nobody answered at all, the fallback is tried as well. */
+const ROUNDS_BEFORE_FALLBACK = 2;
 const ANSWER_TIMEOUT_MS = 6_000;
 const HLS_ANSWER_TIMEOUT_MS = 12_000;
 /** With somewhere else to go, one dead address must not cost the viewer much. */
@@ -41,9 +43,15 @@ export class Connector {
   #attempts = 0;
   #silenceMs = SILENCE_MS;
   #closed = false;
+  #fallback: readonly Candidate[];
+  #emptyRounds = 0;
 
-  /** @param hosts number of different hosts among the candidates. */
-  constructor(candidates: readonly Candidate[], events: ConnectorEvents) {
+  /**
+   * @param fallback for networks that let the candidates' transport not through: gone to as well when two rounds had no
+   *   answer and none of them ever gave media, or at once by {@link fallBack}.
+   */
+  constructor(candidates: readonly Candidate[], fallback: readonly Candidate[], events: ConnectorEvents) {
+    this.#fallback = fallback;
     this.#rotation = new Rotation(candidates);
     this.#events = events;
     const hosts = new Set(candidates.map(({ url }) => url.host)).size;
@@ -65,6 +73,16 @@ export class Connector {
     clearTimeout(this.#retry);
     this.#ends = [];
     this.#dial();
+  }
+
+  /** What comes cannot be played: from now on only the fallback is tried. False when there is none. */
+  fallBack(): boolean {
+    if (this.#fallback.length === 0) return false;
+    this.#rotation.replace(this.#fallback);
+    this.#fallback = [];
+    this.stop();
+    this.start();
+    return true;
   }
 
   /** Lets go of the connection until {@link start}. */
@@ -124,7 +142,7 @@ export class Connector {
     this.#ends = [];
     old?.close();
     clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => this.#rotation.succeeded(), SETTLED_MS);
+    this.#settle = setTimeout(() => this.#succeeded(), SETTLED_MS);
     this.#events.onFeed(feed, attempts);
   }
 
@@ -148,9 +166,17 @@ export class Connector {
     if (wholeRound) {
       const { outage, status: told } = outageOf(this.#ends);
       this.#ends = [];
+      this.#emptyRounds = outage === 'unreachable' ? this.#emptyRounds + 1 : 0;
+      if (this.#emptyRounds === ROUNDS_BEFORE_FALLBACK) this.#rotation.append(this.#fallback);
       if (outage !== 'refused') this.#again(waitMs);
       this.#events.onOutage(outage, told);
     } else this.#again(waitMs);
+  }
+
+  /** What works once is not what the network forbids: a later outage is no reason to fall back. */
+  #succeeded(): void {
+    this.#rotation.succeeded();
+    this.#emptyRounds = Number.NEGATIVE_INFINITY;
   }
 
   #again(waitMs: number): void {

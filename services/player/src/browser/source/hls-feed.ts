@@ -2,6 +2,7 @@
  * The connection of an HLS viewer: none that lasts, but the playlist's answer says whether there is a stream, and what the
  * engine fetches from then on counts as arriving. Before it: the rotation's candidate; after it: the HLS playback.
  */
+import { VIEWER_HEADER } from '@weir/contracts/viewer';
 import type { Candidate } from './candidates.ts';
 import { endOfStatus, type FeedEnd, type FeedEvents, type MediaFeed } from './feed.ts';
 import { FlvTagReader } from './flv-tags.ts';
@@ -11,12 +12,14 @@ const BITRATE_WINDOW_MS = 8_000;
 /** Asks for the playlist at once. */
 export class HlsFeed implements MediaFeed {
   readonly candidate: Candidate;
-  /** Stays empty: an edge says nothing of itself here. */
+  /** Sees no tags; which edge it is stands in the headers of its answer. */
   readonly tags = new FlvTagReader();
   readonly dialledAt = performance.now();
   answeredAt: number | undefined;
   firstByteAt: number | undefined;
   newestByteAt: number | undefined;
+  /** The media playlist: the edge gives each viewer one of its own. */
+  mediaUrl: URL;
   readonly #events: FeedEvents<HlsFeed>;
   readonly #abort = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout>;
@@ -25,6 +28,7 @@ export class HlsFeed implements MediaFeed {
 
   constructor(candidate: Candidate, answerTimeoutMs: number, events: FeedEvents<HlsFeed>) {
     this.candidate = candidate;
+    this.mediaUrl = candidate.url;
     this.#events = events;
     this.#timer = setTimeout(() => this.end('timeout'), answerTimeoutMs);
     void this.#ask();
@@ -71,7 +75,7 @@ export class HlsFeed implements MediaFeed {
   async #ask(): Promise<void> {
     try {
       const response = await fetch(this.candidate.url, { signal: this.#abort.signal, cache: 'no-store' });
-      await response.text();
+      const playlist = await response.text();
       if (this.#ended) return;
       clearTimeout(this.#timer);
       this.answeredAt = performance.now();
@@ -79,6 +83,10 @@ export class HlsFeed implements MediaFeed {
         this.end(endOfStatus(response.status), response.status);
         return;
       }
+      this.mediaUrl = new URL(variantOf(playlist) ?? response.url, response.url);
+      const node = response.headers.get(VIEWER_HEADER.node);
+      const connection = response.headers.get(VIEWER_HEADER.connection) ?? '';
+      if (node !== null) this.tags.info = { node, connection, serverTimeMs: 0, timestampMs: -1 };
       this.firstByteAt = this.answeredAt;
       this.newestByteAt = this.answeredAt;
       this.#events.onFirstByte(this);
@@ -86,4 +94,9 @@ export class HlsFeed implements MediaFeed {
       this.end('unreachable');
     }
   }
+}
+
+/** Address of the first variant, when this is a multivariant playlist (RFC 8216bis §4.4.6.2). */
+function variantOf(playlist: string): string | undefined {
+  return /^#EXT-X-STREAM-INF:.*\r?\n(?!#)(\S+)/m.exec(playlist)?.[1];
 }
