@@ -1,4 +1,5 @@
 /** All dashboards, in the order people go through them. */
+import { BALANCING } from './balancing/dashboard.ts';
 import type { DashboardSpec } from './build/panel-spec.ts';
 import { CLUSTER } from './cluster/dashboard.ts';
 import { CONNECTIONS } from './connections/dashboard.ts';
@@ -15,5 +16,6 @@ export const ALL_DASHBOARDS: readonly DashboardSpec[] = [
   CONNECTIONS,
   FAILOVER,
   VIEWERS,
+  BALANCING,
   PIPELINE,
 ];

@@ -3,7 +3,7 @@
  * dashboards/generated, `weir dashboards export` wherever an existing Grafana looks.
  */
 import { stringify } from 'yaml';
-import { provisionContactPoints, provisionPolicy, provisionRules } from './alerts/provision.ts';
+import { provisionContactPoints, provisionPolicy, provisionRules, withThresholds } from './alerts/provision.ts';
 import { ALL_DASHBOARDS } from './all.ts';
 import { buildDashboard } from './build/dashboards.ts';
 import { provisionDashboards, provisionDatasource } from './grafana/provision.ts';
@@ -21,9 +21,14 @@ export interface FileOptions {
   readonly runbookUrl?: string;
   /** Leave the notification policy out: it would replace the one an existing Grafana has. Default false. */
   readonly withoutPolicy?: boolean;
+  /** Other thresholds by name of the rule, e.g. `connections-near-limit: 0.8`. */
+  readonly thresholds?: Readonly<Record<string, number>>;
 }
 
-/** All files, sorted by path. */
+/**
+ * All files, sorted by path.
+ * @throws WeirError `DASHBOARD_RULE` for a threshold of a rule that does not exist.
+ */
 export function generateFiles(options: FileOptions = {}): GeneratedFile[] {
   const dashboards = ALL_DASHBOARDS.map((spec) => ({
     path: `dashboards/weir-${spec.name}.json`,
@@ -32,7 +37,10 @@ export function generateFiles(options: FileOptions = {}): GeneratedFile[] {
   const provisioning = [
     yaml('provisioning/datasources/weir.yaml', provisionDatasource()),
     yaml('provisioning/dashboards/weir.yaml', provisionDashboards()),
-    yaml('provisioning/alerting/weir-rules.yaml', provisionRules(options.runbookUrl)),
+    yaml(
+      'provisioning/alerting/weir-rules.yaml',
+      provisionRules(options.runbookUrl, withThresholds(options.thresholds ?? {})),
+    ),
     yaml('provisioning/alerting/weir-contact-points.yaml', provisionContactPoints()),
     ...(options.withoutPolicy ? [] : [yaml('provisioning/alerting/weir-policy.yaml', provisionPolicy())]),
   ];

@@ -7,7 +7,8 @@ import type { AlertRule, RuleRange } from './rule.ts';
 /** Share of a limit above which a rule fires. */
 const FULL = 0.9;
 
-const silence = (role: 'edge' | 'origin') => (range: RuleRange) =>
+/** Seconds each node of a role has not been heard of. */
+export const silence = (role: 'edge' | 'origin' | 'agent') => (range: RuleRange) =>
   `SELECT time, cluster, node, silent_seconds AS value FROM ${VIEW.nodeSilence}(from = ${range.from}, to = ${range.to}, step = ${range.step}) WHERE role = '${role}' AND NOT quiet`;
 
 const machine = (value: string) => (range: RuleRange) =>
@@ -106,6 +107,23 @@ export const NODE_RULES: readonly AlertRule[] = [
     summary: '{{ .Labels.node }} uses {{ humanizePercentage .Values.A.Value }} of its connection limit',
     dashboard: 'node',
     panelId: 21,
+  },
+  {
+    ...common,
+    name: 'cluster-near-limit',
+    title: 'Cluster near its connection limit',
+    group: 'capacity',
+    severity: 'critical',
+    area: 'capacity',
+    labels: ['cluster'],
+    rows: ({ from, to }) =>
+      `SELECT time, cluster, sum(connections) / sum(connection_limit) AS value FROM ${VIEW.nodeMinutes}(from = ${from}, to = ${to}) WHERE role = 'edge' AND NOT quiet AND connection_limit > 0 GROUP BY time, cluster`,
+    above: FULL,
+    forMinutes: 1,
+    summary:
+      'All edges of {{ .Labels.cluster }} together use {{ humanizePercentage .Values.A.Value }} of their connection limits',
+    dashboard: 'cluster',
+    panelId: 42,
   },
   {
     ...common,

@@ -1,5 +1,6 @@
 /** The alert rules, contact points and notification policy as Grafana's provisioning files hold them. */
 import type * as alerting from '@grafana/grafana-foundation-sdk/alerting';
+import { WeirError } from '@weir/contracts/errors';
 import { dashboardUid } from '../build/panel-spec.ts';
 import { clickHouseModel, DATASOURCE_UID } from '../build/query.ts';
 import { type AlertRule, RULE_GROUPS, RULE_WINDOW_SECONDS, type RuleGroupName, ruleSql } from './rule.ts';
@@ -47,6 +48,22 @@ export function provisionRules(runbookUrl = '', rules: readonly AlertRule[] = AL
       rules: rules.filter((rule) => rule.group === group).map((rule) => provisionRule(rule, runbookUrl)),
     })),
   };
+}
+
+/**
+ * The rules with other thresholds, by name of the rule, in the rule's own unit (a share as 0..1, seconds).
+ * @throws WeirError `DASHBOARD_RULE` for a name no rule has, naming those there are.
+ */
+export function withThresholds(
+  thresholds: Readonly<Record<string, number>>,
+  rules: readonly AlertRule[] = ALERT_RULES,
+): AlertRule[] {
+  for (const name of Object.keys(thresholds)) {
+    if (rules.some((rule) => rule.name === name)) continue;
+    const names = rules.map((rule) => rule.name).join(', ');
+    throw new WeirError('DASHBOARD_RULE', `There is no alert rule "${name}": the rules are ${names}.`);
+  }
+  return rules.map((rule) => ({ ...rule, above: thresholds[rule.name] ?? rule.above }));
 }
 
 function provisionRule(rule: AlertRule, runbookUrl: string): ProvisionedRule {

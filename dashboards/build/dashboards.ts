@@ -16,7 +16,7 @@ const STREAM_SERIES = `${VIEW.series} WHERE metric = ${sqlText(METRICS['live.str
 /** The query behind each variable: names as they are, at most 5,000. */
 export const VARIABLE_SQL: Readonly<Record<VariableName, string>> = {
   cluster: `SELECT DISTINCT cluster FROM ${TABLE.nodes} ORDER BY cluster`,
-  node: `SELECT node FROM ${TABLE.nodes} WHERE role IN ('edge', 'origin') AND ${picked('cluster', 'cluster')} ORDER BY node LIMIT 5000`,
+  node: `SELECT node FROM ${TABLE.nodes} WHERE role IN ('edge', 'origin', 'ingest', 'agent') AND ${picked('cluster', 'cluster')} ORDER BY node LIMIT 5000`,
   app: `SELECT DISTINCT attributes['app'] AS app FROM ${STREAM_SERIES} ORDER BY app LIMIT 5000`,
   stream: `SELECT DISTINCT attributes['stream'] AS stream FROM ${STREAM_SERIES} AND ${picked("attributes['app']", 'app')} ORDER BY stream LIMIT 5000`,
 };
@@ -43,6 +43,9 @@ export function buildDashboard(spec: DashboardSpec): dashboard.Dashboard {
         .keepTime(true),
     );
   for (const name of spec.variables) builder.withVariable(variable(name));
+  if (spec.addressBox) {
+    builder.withVariable(new dashboard.TextBoxVariableBuilder('address').label('Address or subnet').defaultValue(''));
+  }
   builder.annotation(grafanaAlerts());
   for (const annotation of spec.annotations) builder.annotation(annotationQuery(annotation));
   const built = builder.build();

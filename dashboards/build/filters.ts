@@ -6,6 +6,10 @@
 /** The variables every dashboard of ours may have. */
 export type VariableName = 'cluster' | 'node' | 'app' | 'stream';
 
+/** What is typed into the box `address` of a dashboard, as SQL: empty when nothing is, whatever the text. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Grafana
+export const TYPED_ADDRESS = "decodeURLComponent(substring('${address:customqueryparam:v}', 3))";
+
 /** What "All" stands for: an encoded value begins with `v=`, so no name can be mistaken for it. */
 export const ALL_VALUE = '*';
 

@@ -28,8 +28,8 @@ export interface MetricSeries {
   readonly also?: { readonly fold: MetricSeries['fold']; readonly across: MetricSeries['across']; readonly as: string };
   /** Only the lines with the largest values. */
   readonly top?: number;
-  /** Only machines or nodes of edges: they carry the viewers. */
-  readonly edgesOnly?: boolean;
+  /** Only nodes of one role, and their machines: edges carry the viewers, agents run beside directors and name servers. */
+  readonly ofRole?: 'edge' | 'agent';
   /** Filter by app and stream too. */
   readonly byStream?: boolean;
 }
@@ -99,13 +99,13 @@ function foldedSql(series: MetricSeries): string {
   const group = labels.map(([alias]) => `, ${quoteName(alias)}`).join('');
   const also = series.also ? `, ${FOLD[series.also.fold]} AS also` : '';
   const who = definition.scope === 'machine' ? pickedMachine('p.machine_id') : picked('p.node', 'node');
-  const edges = series.edgesOnly
-    ? ` AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = 'edge')`
+  const role = series.ofRole
+    ? ` AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = ${sqlText(series.ofRole)})`
     : '';
   return `  SELECT ${bucketOf('p.time')} AS bucket_start, ${select}p.series_id AS series_id, ${FOLD[series.fold]} AS folded${also}
   FROM ${VIEW.metricPoints}(step = step) AS p${join}
   WHERE p.metric = ${sqlText(series.metric)} AND ${inRange('p.time')}
-    AND ${picked('p.cluster', 'cluster')} AND ${who}${edges}
+    AND ${picked('p.cluster', 'cluster')} AND ${who}${role}
   GROUP BY bucket_start${group}, series_id`;
 }
 

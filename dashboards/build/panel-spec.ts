@@ -3,6 +3,7 @@
  * JSON, and that tests and previews read.
  */
 import type { ColorName } from './colors.ts';
+import type { VariableName } from './filters.ts';
 
 /** One query of a panel. */
 export interface PanelQuery {
@@ -31,6 +32,8 @@ export interface FieldLook {
   readonly width?: number;
   readonly dashed?: boolean;
   readonly hidden?: boolean;
+  /** Line with a scale of its own on the right. */
+  readonly rightAxis?: boolean;
   readonly name?: string;
 }
 
@@ -42,13 +45,22 @@ export interface PanelLink {
   readonly values?: Readonly<Record<string, string>>;
 }
 
-export type DashboardName = 'cluster' | 'node' | 'streams' | 'connections' | 'failover' | 'viewers' | 'pipeline';
+export type DashboardName =
+  | 'cluster'
+  | 'node'
+  | 'streams'
+  | 'connections'
+  | 'failover'
+  | 'viewers'
+  | 'balancing'
+  | 'pipeline';
 
 /** One panel. */
 export interface PanelSpec {
   /** Unique in its dashboard and never reused: alert rules point at it. */
   readonly id: number;
-  readonly kind: 'timeseries' | 'stat' | 'table' | 'bars';
+  /** `alertlist` has no queries: Grafana lists what its rules of ours say. */
+  readonly kind: 'timeseries' | 'stat' | 'table' | 'bars' | 'alertlist';
   readonly title: string;
   /** What it shows and what to do about it; shown behind the (i). */
   readonly description: string;
@@ -100,7 +112,9 @@ export interface DashboardSpec {
   readonly title: string;
   /** The question it answers at three in the morning. */
   readonly description: string;
-  readonly variables: readonly ('cluster' | 'node' | 'app' | 'stream')[];
+  readonly variables: readonly VariableName[];
+  /** With a box for an address or subnet. */
+  readonly addressBox?: boolean;
   readonly from: string;
   readonly refresh: string;
   readonly groups: readonly PanelGroup[];

@@ -14,6 +14,7 @@ type AnyPanelBuilder = timeseries.PanelBuilder | stat.PanelBuilder | table.Panel
 
 /** The panel as Grafana stores it, without a place on the grid. */
 export function buildPanel(spec: PanelSpec): dashboard.Panel {
+  if (spec.kind === 'alertlist') return alertList(spec);
   const builder = builderOf(spec);
   const format = spec.kind === 'timeseries' || spec.spark ? 'timeseries' : 'table';
   builder
@@ -58,6 +59,47 @@ function builderOf(spec: PanelSpec): AnyPanelBuilder {
     builder.sortBy([new common.TableSortByFieldStateBuilder().displayName(sort.column).desc(sort.descending)]);
   }
   return builder;
+}
+
+/** What Grafana's alert list takes; the foundation SDK has no builder for it. Source: its panel's UnifiedAlertListOptions. */
+export interface AlertListOptions {
+  readonly viewMode: 'list' | 'stat';
+  readonly maxItems: number;
+  /** 3: by importance. */
+  readonly sortOrder: 1 | 2 | 3 | 4 | 5;
+  readonly groupMode: 'default' | 'custom';
+  readonly groupBy: readonly string[];
+  readonly alertName: string;
+  readonly dashboardAlerts: boolean;
+  /** Labels that rules or their instances must have, as a Prometheus selector. */
+  readonly alertInstanceLabelFilter: string;
+  readonly datasource: string;
+  readonly showInstances: boolean;
+  readonly showInactiveAlerts: boolean;
+  readonly stateFilter: Readonly<Record<'firing' | 'pending' | 'recovering' | 'noData' | 'normal' | 'error', boolean>>;
+}
+
+/** All rules of ours that fire, wait to fire, or could not be evaluated. */
+function alertList(spec: PanelSpec): dashboard.Panel {
+  const options: AlertListOptions = {
+    viewMode: 'list',
+    maxItems: 50,
+    sortOrder: 3,
+    groupMode: 'default',
+    groupBy: [],
+    alertName: '',
+    dashboardAlerts: false,
+    alertInstanceLabelFilter: '{service="weir"}',
+    datasource: '-- Grafana --',
+    showInstances: true,
+    showInactiveAlerts: false,
+    stateFilter: { firing: true, pending: true, recovering: true, noData: true, normal: false, error: true },
+  };
+  const { id, title, description } = spec;
+  return {
+    ...new dashboard.PanelBuilder().type('alertlist').id(id).title(title).description(description).build(),
+    options,
+  };
 }
 
 function timeseriesBuilder(spec: PanelSpec): timeseries.PanelBuilder {
@@ -159,6 +201,7 @@ function override(
   if (look.dashed) set('custom.lineStyle', { fill: 'dash', dash: [8, 6] });
   if (look.dashed) set('custom.fillOpacity', 0);
   if (look.hidden) set('custom.hidden', true);
+  if (look.rightAxis) set('custom.axisPlacement', 'right');
   if (look.link) set('links', [linkBuilder(look.link, kind).build()]);
   return { matcher: { id: 'byName', options: name }, properties };
 }

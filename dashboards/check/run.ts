@@ -97,12 +97,21 @@ async function runOne(
   const { fromMs, toMs, variables = {} } = options;
   try {
     const answer = await options.ask(expandQuery(query.sql, { fromMs, toMs, maxDataPoints, variables }));
+    const strange = answer.columns.filter(({ type }) => !PLAIN.test(type));
+    const opaque = strange.map((c) => `has ${c.name} of the type ${c.type}, which the plugin hands over as JSON text`);
     const many = answer.rows.length > MOST_ROWS ? [`returns ${answer.rows.length} rows, more than ${MOST_ROWS}`] : [];
-    return { place, name, refId, answer, problems: [...many, ...judge(answer)] };
+    return { place, name, refId, answer, problems: [...opaque, ...many, ...judge(answer)] };
   } catch (error) {
     return { place, name, refId, answer: undefined, problems: [`fails: ${errorMessage(error).slice(0, 300)}`] };
   }
 }
+
+/**
+ * Types the plugin turns into numbers, times and text; what it does not know (arrays, maps, SimpleAggregateFunction) becomes
+ * JSON, which no panel draws.
+ */
+const PLAIN =
+  /^(LowCardinality\()?(Nullable\()?(U?Int(8|16|32|64)|Float(32|64)|Decimal\b.*|String|FixedString.*|DateTime\b.*|DateTime64.*|Date(32)?|Bool|UUID|Enum.*)/;
 
 const isNumber = (type: string): boolean => /^(Nullable\()?(U?Int|Float|Decimal)/.test(type);
 const isTime = (type: string): boolean => /^DateTime/.test(type);

@@ -114,7 +114,7 @@ export const CAPACITY: PanelGroup = {
           sql: metricSql({
             metric: 'system.cpu.utilization',
             where: { 'cpu.mode': 'used' },
-            edgesOnly: true,
+            ofRole: 'edge',
             fold: 'mean',
             across: 'avg',
             as: 'CPU',
@@ -138,13 +138,13 @@ function bandwidthShare(): string {
     metricSql({
       metric: 'system.network.io',
       where: sent,
-      edgesOnly: true,
+      ofRole: 'edge',
       fold: 'rate',
       across: 'sum',
       scale: 8,
       as: 'used',
     }),
-    metricSql({ metric: 'system.network.speed', edgesOnly: true, fold: 'mean', across: 'sum', as: 'allowed' }),
+    metricSql({ metric: 'system.network.speed', ofRole: 'edge', fold: 'mean', across: 'sum', as: 'allowed' }),
   );
 }
 
@@ -152,8 +152,8 @@ function connectionShare(): string {
   const counted = { role: ['viewer', 'publisher'] };
   return ratio(
     'Connections',
-    metricSql({ metric: 'live.connections', where: counted, edgesOnly: true, fold: 'mean', across: 'sum', as: 'used' }),
-    metricSql({ metric: 'live.connections.limit', edgesOnly: true, fold: 'mean', across: 'sum', as: 'allowed' }),
+    metricSql({ metric: 'live.connections', where: counted, ofRole: 'edge', fold: 'mean', across: 'sum', as: 'used' }),
+    metricSql({ metric: 'live.connections.limit', ofRole: 'edge', fold: 'mean', across: 'sum', as: 'allowed' }),
   );
 }
 

@@ -15,7 +15,7 @@ const STATE = `multiIf(s.quiet, 'drained', s.silent_seconds >= ${SILENT_SECONDS}
 const SILENCE = `${VIEW.nodeSilence}(from = $__toTime - 60, to = $__toTime, step = ${SILENCE_STEP})`;
 
 const nodesUp = `SELECT countIf(state = 'up') AS up, countIf(state = 'silent') AS silent, countIf(state = 'drained') AS drained
-FROM (SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE ${picked('cluster', 'cluster')})`;
+FROM (SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'origin') AND ${picked('cluster', 'cluster')})`;
 
 const nodeTable = `SELECT s.node AS node, s.role AS role, n.site AS site, ${STATE} AS state, s.silent_seconds AS silent_for,
   l.viewers AS viewers, l.connections - l.viewers AS publishers, l.connections / l.connection_limit AS limit_used, m.cpu AS cpu, m.memory AS memory, m.card AS card, m.disk AS disk, n.version AS version
@@ -29,7 +29,7 @@ LEFT JOIN (
   SELECT cluster, machine_id, argMax(cpu, time) AS cpu, argMax(memory, time) AS memory, argMax(card, time) AS card, argMax(disk, time) AS disk
   FROM ${VIEW.machineMinutes}(from = $__toTime - 180, to = $__toTime) GROUP BY cluster, machine_id
 ) AS m ON m.cluster = s.cluster AND m.machine_id = s.machine_id
-WHERE ${picked('s.cluster', 'cluster')} AND ${picked('s.node', 'node')}
+WHERE s.role IN ('edge', 'origin') AND ${picked('s.cluster', 'cluster')} AND ${picked('s.node', 'node')}
 ORDER BY state = 'silent' DESC, card DESC
 LIMIT 1000`;
 
@@ -153,7 +153,7 @@ export const HEALTH: PanelGroup = {
       description:
         'One row per edge and origin at the end of the range; machine figures are those of the machine it runs on. Click a name for its dashboard.',
       queries: [{ refId: 'A', sql: nodeTable }],
-      width: 24,
+      width: 18,
       height: 10,
       fields: {
         node: { name: 'Node', link: { title: 'Open node', dashboard: 'node', values: { node: 'Node' } } },
@@ -170,6 +170,18 @@ export const HEALTH: PanelGroup = {
         disk: { name: 'Fullest disk', ...share, thresholds: { warn: 0.8, bad: 0.9 } },
         version: { name: 'Version', width: 80 },
       },
+    },
+    {
+      id: 7,
+      kind: 'alertlist',
+      title: 'Alarms',
+      description:
+        'Alert rules of Weir that fire, are about to, or could not be evaluated, the gravest first; an alarm opens its rule, with the summary and the runbook. Empty is good news.',
+      queries: [],
+      mayBeEmpty: true,
+      noValue: 'No alarm',
+      width: 6,
+      height: 10,
     },
   ],
 };

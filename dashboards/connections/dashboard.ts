@@ -9,6 +9,7 @@ export const CONNECTIONS: DashboardSpec = {
   title: 'Weir / Connections',
   description: 'Are so many connections usual, who are they, and why do they end?',
   variables: ['cluster', 'node', 'app', 'stream'],
+  addressBox: true,
   from: 'now-1h',
   refresh: '30s',
   groups: [SPIKE_PANELS, FLOW, SOURCES],

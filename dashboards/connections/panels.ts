@@ -1,6 +1,6 @@
 /** Connections: how many come and go, whether that is usual, and who they are. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
-import { picked } from '../build/filters.ts';
+import { picked, TYPED_ADDRESS } from '../build/filters.ts';
 import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
@@ -54,9 +54,12 @@ LIMIT 50`;
 /** /24 of an IPv4 address, /48 of an IPv6 one; a hashed or cut address stays as it is. */
 const SUBNET = `multiIf(isIPv4String(c.client_address), concat(substringIndex(c.client_address, '.', 3), '.0/24'), isIPv6String(c.client_address), concat(IPv6NumToString(tupleElement(IPv6CIDRToRange(toIPv6OrDefault(c.client_address), 48), 1)), '/48'), c.client_address)`;
 
+/** The address, the subnet as the tables write it, or the beginning of an address. */
+const fromTyped = `(${TYPED_ADDRESS} = '' OR ${SUBNET} = ${TYPED_ADDRESS} OR startsWith(c.client_address, ${TYPED_ADDRESS}))`;
+
 const single = `SELECT c.opened_at AS opened, if(c.version = 1, c.closed_at, NULL) AS closed, if(c.version = 1, dateDiff('millisecond', c.opened_at, c.closed_at) / 1000, NULL) AS lasted, c.role AS role, c.protocol AS protocol, c.node AS node, c.app AS app, c.stream AS stream, c.client_address AS address, c.user_agent AS client, if(c.version = 1, c.reason, 'open') AS ended, c.bytes_delivered AS delivered, c.bytes_queued - c.bytes_delivered AS undelivered, c.frames_dropped AS dropped, c.session_id AS session
 FROM ${TABLE.connectionEvents} AS c
-WHERE ${of('c.opened_at')} AND c.opened_at >= (SELECT min(newest) FROM (SELECT c.opened_at AS newest FROM ${TABLE.connectionEvents} AS c WHERE ${of('c.opened_at')} ORDER BY newest DESC LIMIT 1000))
+WHERE ${of('c.opened_at')} AND ${fromTyped} AND c.opened_at >= (SELECT min(newest) FROM (SELECT c.opened_at AS newest FROM ${TABLE.connectionEvents} AS c WHERE ${of('c.opened_at')} AND ${fromTyped} ORDER BY newest DESC LIMIT 1000))
 ORDER BY c.opened_at DESC, c.version DESC
 LIMIT 1 BY c.connection_id
 LIMIT 500`;
@@ -68,6 +71,9 @@ INNER JOIN (SELECT series_id, attributes FROM ${VIEW.series} WHERE metric = 'liv
 WHERE p.metric = 'live.connections.closed' AND ${inRange('p.time')} AND ${picked('p.cluster', 'cluster')} AND ${picked('p.node', 'node')}
 GROUP BY time, reason
 ORDER BY time, reason`;
+
+const ofSource = (column: string) =>
+  ({ title: 'Its single connections', dashboard: 'connections', values: { address: column } }) as const;
 
 const sourceFields = {
   connections: { name: 'Connections', cell: 'gauge' },
@@ -200,28 +206,29 @@ export const SOURCES: PanelGroup = {
       kind: 'table',
       title: 'Top subnets',
       description:
-        'Subnets (/24, /48) by connections opened in the range (at most its last day). One far above the rest, with short connections: block it at the director.',
+        'Subnets (/24, /48) by connections opened in the range (at most its last day). One far above the rest, with short connections: block it at the director. Click one for its single connections below.',
       queries: [{ refId: 'A', sql: top(SUBNET, 'subnet') }],
       width: 12,
       height: 9,
-      fields: { subnet: { name: 'Subnet' }, ...sourceFields },
+      fields: { subnet: { name: 'Subnet', link: ofSource('Subnet') }, ...sourceFields },
     },
     {
       id: 41,
       kind: 'table',
       title: 'Top addresses',
-      description: 'Addresses by connections opened in the range (at most its last day).',
+      description:
+        'Addresses by connections opened in the range (at most its last day). Click one for its single connections below.',
       queries: [{ refId: 'A', sql: top('c.client_address', 'address') }],
       width: 12,
       height: 9,
-      fields: { address: { name: 'Address' }, ...sourceFields, addresses: { hidden: true } },
+      fields: { address: { name: 'Address', link: ofSource('Address') }, ...sourceFields, addresses: { hidden: true } },
     },
     {
       id: 42,
       kind: 'table',
       title: 'Single connections',
       description:
-        'The newest 500 that were opened in the range, with what they got and why they ended. "Undelivered" was handed to the socket but never taken by the network.',
+        'The newest 500 that were opened in the range, of the address or subnet typed above if any, with what they got and why they ended. "Undelivered" was handed to the socket but never taken by the network.',
       queries: [{ refId: 'A', sql: single }],
       width: 24,
       height: 12,
@@ -237,7 +244,7 @@ export const SOURCES: PanelGroup = {
           name: 'Stream',
           link: { title: 'Open stream', dashboard: 'streams', values: { app: 'App', stream: 'Stream' } },
         },
-        address: { name: 'Address' },
+        address: { name: 'Address', link: ofSource('Address') },
         client: { name: 'Client' },
         ended: { name: 'Ended' },
         delivered: { name: 'Delivered', unit: 'bytes' },

@@ -22,7 +22,7 @@ FROM (
 GROUP BY time
 ORDER BY time`;
 
-const each = `SELECT f.time AS noticed, f.app AS app, f.stream AS stream, f.node AS node, f.cause AS cause, f.from_node AS from, f.to_node AS to, f.gap_ms / 1000 AS gap, f.viewers AS viewers
+const each = `SELECT f.time AS noticed, f.app AS app, f.stream AS stream, f.node AS node, f.cause AS cause, f.from_node AS from, f.to_node AS to, f.gap_ms / 1000 AS gap, f.media_gap_ms / 1000 AS missing, f.viewers AS viewers
 FROM ${TABLE.failovers} AS f
 WHERE ${inTime}
 ORDER BY noticed DESC
@@ -139,7 +139,8 @@ export const SWITCHES: PanelGroup = {
       id: 5,
       kind: 'table',
       title: 'Each switch',
-      description: 'One row per stream and edge whose upstream changed.',
+      description:
+        'One row per stream and edge whose upstream changed. Gap: time without new media; media missing: what of the stream itself was lost, 0 where the node went on right after its last message, empty where nobody can know.',
       queries: [{ refId: 'A', sql: each }],
       width: 16,
       height: 9,
@@ -157,6 +158,7 @@ export const SWITCHES: PanelGroup = {
         from: { name: 'From' },
         to: { name: 'To' },
         gap: { name: 'Gap', unit: 's', decimals: 2, cell: 'color', thresholds: { warn: 1, bad: 2.5 } },
+        missing: { name: 'Media missing', unit: 's', decimals: 2 },
         viewers: { name: 'Viewers' },
       },
     },

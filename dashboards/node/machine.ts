@@ -5,10 +5,10 @@ import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 const inventory = `SELECT n.node AS node, n.role AS role, n.site AS site, m.host_name AS host, arrayStringConcat(arrayMap(c -> concat(c.name, ' ', arrayStringConcat(c.ip, ','), if(c.speed_bits > 0, concat(' ', toString(c.speed_bits / 1000000000), ' Gbit/s'), ' speed unknown')), m.network_cards), '; ') AS cards,
-  concat(toString(m.cpu_count), ' × ', arrayStringConcat(m.cpu_models, ', ')) AS cpu, m.memory_bytes AS memory, concat(m.os, ' ', m.kernel, ' ', m.arch) AS system, n.version AS version, n.first_seen AS first_seen, n.last_seen AS last_seen
+  concat(toString(m.cpu_count), ' × ', arrayStringConcat(m.cpu_models, ', ')) AS cpu, m.memory_bytes AS memory, concat(m.os, ' ', m.kernel, ' ', m.arch) AS system, n.version AS version, toDateTime64(n.first_seen, 3, 'UTC') AS first_seen, toDateTime64(n.last_seen, 3, 'UTC') AS last_seen
 FROM ${TABLE.nodes} AS n
 LEFT JOIN ${TABLE.machines} AS m ON m.cluster = n.cluster AND m.machine_id = n.machine_id
-WHERE ${picked('n.cluster', 'cluster')} AND ${picked('n.node', 'node')} AND n.role IN ('edge', 'origin')
+WHERE ${picked('n.cluster', 'cluster')} AND ${picked('n.node', 'node')} AND n.role != ''
 ORDER BY n.node
 LIMIT 1000`;
 

@@ -1,6 +1,7 @@
 /** Dashboard "Pipeline": can the figures on all other dashboards be trusted? */
 import { NODE_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
+import { COPIES } from './copies.ts';
 import { TRUST, WORK } from './panels.ts';
 
 export const PIPELINE: DashboardSpec = {
@@ -10,6 +11,6 @@ export const PIPELINE: DashboardSpec = {
   variables: ['cluster', 'node'],
   from: 'now-3h',
   refresh: '10s',
-  groups: [TRUST, WORK],
+  groups: [TRUST, WORK, COPIES],
   annotations: [NODE_MARKS],
 };

@@ -4,6 +4,7 @@ import { picked } from '../build/filters.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 import { SILENCE_STEP } from '../cluster/health.ts';
+import { SILENT } from './copies.ts';
 
 const fresh = `SELECT max(stale_seconds) AS stale FROM ${VIEW.pipelineMinutes}(from = $__toTime - 60, to = $__toTime, step = ${SILENCE_STEP}) WHERE ${picked('cluster', 'cluster')}`;
 
@@ -57,7 +58,7 @@ export const TRUST: PanelGroup = {
       decimals: 0,
       thresholds: { warn: 500, bad: 2000 },
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 6,
       height: 5,
     },
@@ -114,7 +115,7 @@ export const TRUST: PanelGroup = {
       ],
       legend: 'partition',
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 12,
       height: 8,
     },
@@ -129,7 +130,7 @@ export const TRUST: PanelGroup = {
       unit: 's',
       thresholds: { warn: 20, bad: 60 },
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 12,
       height: 8,
     },
@@ -196,7 +197,7 @@ export const WORK: PanelGroup = {
       ],
       legend: 'table',
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 8,
       height: 8,
     },
@@ -208,7 +209,7 @@ export const WORK: PanelGroup = {
       queries: [{ refId: 'A', sql: perBatch }],
       fields: { 'Rows per batch': { color: 'blue' } },
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 8,
       height: 8,
     },
@@ -221,7 +222,7 @@ export const WORK: PanelGroup = {
       unit: 's',
       fields: { 'Mean insert': { color: 'blue' } },
       mayBeEmpty: true,
-      noValue: 'Ingest does not report itself',
+      noValue: SILENT,
       width: 8,
       height: 8,
     },

@@ -6,6 +6,9 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { breaching, type RuleRow } from '../alerts/evaluate.ts';
+import { RULE_WINDOW_SECONDS, ruleSql } from '../alerts/rule.ts';
+import { ALERT_RULES } from '../alerts/rules.ts';
 import { ALL_DASHBOARDS } from '../all.ts';
 import { COLOR } from '../build/colors.ts';
 import { buildDashboard, panelsOf } from '../build/dashboards.ts';
@@ -16,9 +19,10 @@ import type { Ask } from '../check/run.ts';
 /** What to draw from, and where to. */
 export interface DrawOptions {
   readonly ask: Ask;
-  /** End of all ranges; their lengths are the dashboards' own, or `hours`. */
+  /** End of ranges that name none, Unix ms. */
   readonly toMs: number;
-  readonly hours?: Partial<Record<DashboardSpec['name'], number>>;
+  /** Length and end of a dashboard's range where it is not the dashboard's own. */
+  readonly ranges?: Partial<Record<DashboardSpec['name'], { readonly hours: number; readonly toMs?: number }>>;
   readonly folder: string;
   /** Chromium's program. */
   readonly chromiumPath?: string;
@@ -61,17 +65,49 @@ export async function drawDashboards(options: DrawOptions): Promise<string[]> {
 
 /** The dashboard with its data, as page.mjs takes it. */
 async function modelOf(spec: DashboardSpec, options: DrawOptions): Promise<unknown> {
-  const hours = options.hours?.[spec.name] ?? Number(/^now-(\d+)h$/.exec(spec.from)?.[1] ?? 1);
-  const fromMs = options.toMs - hours * 3_600_000;
+  const { hours, toMs = options.toMs } = options.ranges?.[spec.name] ?? {
+    hours: Number(/^now-(\d+)h$/.exec(spec.from)?.[1] ?? 1),
+  };
+  const range = { ask: options.ask, fromMs: toMs - hours * 3_600_000, toMs };
   const specs = new Map(panelsOf(spec).map((panel) => [panel.id, panel]));
   const items: unknown[] = [];
   for (const built of buildDashboard(spec).panels ?? []) {
     const panel = specs.get(built.id ?? -1);
     const place = built.gridPos ?? { x: 0, y: 0, w: 24, h: 1 };
     if (!panel) items.push({ kind: 'row', title: built.title, ...place });
-    else items.push({ ...look(panel), ...place, results: await results(panel, { ...options, fromMs }) });
+    else if (panel.kind === 'alertlist') items.push({ ...look(panel), ...place, alarms: await alarms(range) });
+    else items.push({ ...look(panel), ...place, results: await results(panel, range) });
   }
-  return { title: spec.title, description: spec.description, items };
+  return { title: spec.title, description: spec.description, items, marks: await marks(spec, range) };
+}
+
+interface Range {
+  readonly ask: Ask;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Rules that fire at the end of the range, the gravest first. */
+async function alarms({ ask, toMs }: Range): Promise<unknown[]> {
+  const context = { fromMs: toMs - RULE_WINDOW_SECONDS * 1_000, toMs, maxDataPoints: 1_000, variables: {} };
+  const firing: { title: string; severity: string; labels: string }[] = [];
+  for (const rule of ALERT_RULES.toSorted((a, b) => a.severity.localeCompare(b.severity))) {
+    const { rows } = await ask(expandQuery(ruleSql(rule), context));
+    for (const { cluster: _, ...labels } of breaching(rule, rows as RuleRow[]).values()) {
+      firing.push({ title: rule.title, severity: rule.severity, labels: Object.values(labels).join(' ') });
+    }
+  }
+  return firing;
+}
+
+/** Annotations as points in time. */
+async function marks(spec: DashboardSpec, range: Range): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for (const { sql, color } of spec.annotations) {
+    const { rows } = await range.ask(expandQuery(sql, { ...range, maxDataPoints: 200, variables: {} }));
+    for (const { time, text } of rows) all.push({ time, text, hex: COLOR[color] });
+  }
+  return all;
 }
 
 function look(panel: PanelSpec): Record<string, unknown> {
@@ -84,7 +120,7 @@ function look(panel: PanelSpec): Record<string, unknown> {
   return { ...panel, queries: undefined, fields };
 }
 
-async function results(panel: PanelSpec, range: { ask: Ask; fromMs: number; toMs: number }): Promise<unknown[]> {
+async function results(panel: PanelSpec, range: Range): Promise<unknown[]> {
   const { ask, fromMs, toMs } = range;
   const context = { fromMs, toMs, maxDataPoints: panel.points ?? 200, variables: {} };
   const all: unknown[] = [];

@@ -128,25 +128,31 @@ function drawTimeseries(body, panel) {
   const canvas = element('div', 'chart');
   body.prepend(canvas);
   const limit = panel.thresholds?.bad;
+  const right = lines.map((line) => panel.fields?.[line.name]).find((look) => look?.rightAxis);
+  const unit = panel.unit ?? lines.map((line) => panel.fields?.[line.name]).find((look) => look?.unit)?.unit;
+  const scale = (of) => ({
+    axisLabel: { color: '#9fa7b3', fontSize: 10, formatter: (v) => format(v, of, panel.decimals) },
+  });
+  const left = {
+    type: 'value',
+    min: panel.min ?? ((v) => Math.min(0, v.min)),
+    max: panel.max,
+    splitNumber: 4,
+    ...scale(unit),
+    splitLine: { lineStyle: { color: '#262b33' } },
+  };
   const chart = globalThis.echarts.init(canvas, undefined, { renderer: 'canvas' });
   chart.setOption({
     animation: false,
     textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
-    grid: { left: 66, right: 14, top: 10, bottom: 24 },
+    grid: { left: 66, right: right ? 60 : 14, top: 10, bottom: 24 },
     xAxis: {
       type: 'time',
       axisLabel: { color: '#9fa7b3', fontSize: 10, hideOverlap: true },
       axisLine: { lineStyle: { color: '#3a3f47' } },
       splitLine: { show: true, lineStyle: { color: '#22262d' } },
     },
-    yAxis: {
-      type: 'value',
-      min: panel.min ?? ((v) => Math.min(0, v.min)),
-      max: panel.max,
-      splitNumber: 4,
-      axisLabel: { color: '#9fa7b3', fontSize: 10, formatter: (v) => format(v, panel.unit, panel.decimals) },
-      splitLine: { lineStyle: { color: '#262b33' } },
-    },
+    yAxis: [left, ...(right ? [{ ...left, ...scale(right.unit), splitLine: { show: false } }] : [])],
     series: lines.map((line, i) => {
       const look = panel.fields?.[line.name];
       const color = look?.hex ?? (many ? SHADES : NAMED)[i % (many ? SHADES : NAMED).length];
@@ -154,6 +160,7 @@ function drawTimeseries(body, panel) {
         name: line.name,
         type: panel.asBars ? 'bar' : 'line',
         data: line.points,
+        yAxisIndex: look?.rightAxis ? 1 : 0,
         showSymbol: false,
         stack: panel.stacked ? 'all' : undefined,
         barMaxWidth: 8,
@@ -164,13 +171,20 @@ function drawTimeseries(body, panel) {
             ? undefined
             : { color, opacity: panel.stacked ? 0.35 : 0.1 },
         markLine:
-          i === 0 && limit !== undefined
+          i === 0
             ? {
                 silent: true,
                 symbol: 'none',
                 label: { show: false },
-                lineStyle: { color: STATUS.bad, type: 'dashed', width: 1 },
-                data: [{ yAxis: limit }],
+                data: [
+                  ...(limit === undefined
+                    ? []
+                    : [{ yAxis: limit, lineStyle: { color: STATUS.bad, type: 'dashed', width: 1 } }]),
+                  ...marks.map(({ time, hex }) => ({
+                    xAxis: Date.parse(`${time}Z`),
+                    lineStyle: { color: hex, type: 'dotted', width: 1, opacity: 0.8 },
+                  })),
+                ],
               }
             : undefined,
       };
@@ -285,10 +299,23 @@ function cell(value, kind, look, rows, name) {
   return made;
 }
 
-const DRAW = { timeseries: drawTimeseries, stat: drawStat, bars: drawBars, table: drawTable };
+function drawAlarms(body, panel) {
+  if (panel.alarms.length === 0) body.append(element('div', 'none', panel.noValue));
+  for (const { title, severity, labels } of panel.alarms) {
+    const box = element('div', `alarm ${severity}`);
+    box.append(element('b', '', title), element('span', '', labels));
+    body.append(box);
+  }
+}
+
+/** Annotations of the dashboard that is being drawn. */
+let marks = [];
+
+const DRAW = { alertlist: drawAlarms, timeseries: drawTimeseries, stat: drawStat, bars: drawBars, table: drawTable };
 
 globalThis.renderDashboard = (dashboard) => {
   document.title = dashboard.title;
+  marks = dashboard.marks;
   const page = document.getElementById('page');
   page.replaceChildren();
   const head = element('header', '');

@@ -1,25 +1,33 @@
 /** What viewers in browsers saw: how fast it began, how often it stopped, how far behind live, and what their edge did then. */
-import { TABLE } from '@weir/contracts/tables';
+import { TABLE, VIEW } from '@weir/contracts/tables';
+import { VIEWER_LIMIT } from '../alerts/viewer-rules.ts';
 import { picked } from '../build/filters.ts';
-import { bucketOf, levelExpressions } from '../build/levels.ts';
+import { inRange, levelExpressions } from '../build/levels.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 const QUANTILES = 'quantilesTDigestMerge(0.5, 0.95, 0.99)';
 const who = (alias: string) =>
   `${picked(`${alias}.cluster`, 'cluster')} AND ${picked(`${alias}.node`, 'node')} AND ${picked(`${alias}.app`, 'app')} AND ${picked(`${alias}.stream`, 'stream')}`;
-const inTime = `v.time >= $__fromTime AND v.time <= $__toTime AND ${who('v')}`;
 
-/** Figures of any group of rows of viewer_1m. */
+/** The level as for other panels, of the four that viewers have; minutes are kept for 90 days. */
+const WITH = `WITH ${levelExpressions()},
+  multiIf(age < 7689600 AND step < 3600, 60, step < 86400, 3600, step) AS viewer_step, toUInt32(greatest(bucket, viewer_step)) AS viewer_bucket,
+  toStartOfInterval(toDateTime($__fromTime, 'UTC'), toIntervalSecond(viewer_bucket)) AS viewer_from`;
+const POINTS = `${VIEW.viewerPoints}(step = viewer_step) AS v`;
+const inTime = `v.time >= viewer_from AND v.time < range_to AND ${who('v')}`;
+
+/** Figures of any group of rows. */
 const figures = `uniqMerge(v.sessions) AS sessions, uniqMerge(v.stalled_sessions) / greatest(uniqMerge(v.sessions), 1) AS stalled_share,
   sum(v.stall_ms) / greatest(sum(v.stall_ms) + sum(v.watched_ms), 1) AS stall_ratio, if(sum(v.starts) = 0, 0, ${QUANTILES}(v.start_ms)[2] / 1000) AS start_p95,
   if(sum(v.delays) = 0, 0, ${QUANTILES}(v.delay_ms)[1] / 1000) AS delay_p50`;
 
-const summary = `SELECT ${figures}, sum(v.watched_ms) / 3600000 AS hours FROM ${TABLE.viewer1m} AS v WHERE ${inTime}`;
+const summary = `${WITH}
+SELECT ${figures}, sum(v.watched_ms) / 3600000 AS hours FROM ${POINTS} WHERE ${inTime}`;
 
-const series = (columns: string) => `WITH ${levelExpressions()}
-SELECT ${bucketOf('v.time')} AS time, ${columns}
-FROM ${TABLE.viewer1m} AS v
-WHERE v.time >= range_from AND v.time < range_to AND ${who('v')}
+const series = (columns: string) => `${WITH}
+SELECT toStartOfInterval(v.time, toIntervalSecond(viewer_bucket)) AS time, ${columns}
+FROM ${POINTS}
+WHERE ${inTime} AND (viewer_bucket > 60 OR v.time + viewer_bucket <= range_to)
 GROUP BY time
 ORDER BY time`;
 
@@ -33,20 +41,36 @@ const stalling = series(
   `sum(v.stall_ms) / greatest(sum(v.stall_ms) + sum(v.watched_ms), 1) AS \`Time stalled\`, uniqMerge(v.stalled_sessions) / greatest(uniqMerge(v.sessions), 1) AS \`Viewers with a stall\``,
 );
 
-/** Each edge's viewers, beside what the edge itself reports of the same time. */
-const edges = `SELECT e.node AS node, e.sessions AS sessions, e.stalled_share AS stalled_share, e.stall_ratio AS stall_ratio, e.start_p95 AS start_p95, e.delay_p50 AS delay_p50, s.queue AS queue, s.cpu AS cpu, f.switches AS switches, f.worst_gap AS worst_gap
-FROM (SELECT v.cluster AS cluster, v.node AS node, ${figures} FROM ${TABLE.viewer1m} AS v WHERE ${inTime} AND v.node != '' GROUP BY cluster, node) AS e
-LEFT JOIN (
-  SELECT p.cluster AS cluster, p.node AS node, maxIf(p.max, p.metric = 'live.send.queue') AS queue, maxIf(p.max, p.metric = 'process.cpu.utilization') AS cpu
-  FROM ${TABLE.metric1m} AS p WHERE p.metric IN ('live.send.queue', 'process.cpu.utilization') AND p.time >= $__fromTime AND p.time <= $__toTime GROUP BY cluster, node
-) AS s ON s.cluster = e.cluster AND s.node = e.node
+const streams = `${WITH}
+SELECT v.app AS app, v.stream AS stream, ${figures} FROM ${POINTS} WHERE ${inTime} GROUP BY app, stream ORDER BY sessions DESC LIMIT 200`;
+
+/** What each edge and its machine report of the same time: the largest of each. */
+const ofEdges = `SELECT p.cluster AS cluster, p.node AS node, toFloat64(maxIf(p.max, p.metric = 'live.send.queue')) AS queue, toFloat64(maxIf(p.max, p.metric = 'nodejs.eventloop.delay.p99')) AS loop
+  FROM ${VIEW.metricPoints}(step = step) AS p WHERE p.metric IN ('live.send.queue', 'nodejs.eventloop.delay.p99') AND ${inRange('p.time')} GROUP BY cluster, node`;
+const ofMachines = `SELECT cluster, machine_id, maxIf(v, metric = 'system.cpu.utilization') AS cpu, maxIf(v, metric = 'system.network.io') * 8 / step / maxIf(v, metric = 'system.network.speed') AS used, if(isFinite(used), used, NULL) AS card
+  FROM (
+    SELECT p.cluster AS cluster, p.machine_id AS machine_id, p.metric AS metric, p.time AS time, p.series_id AS series_id, if(metric = 'system.network.io', sum(p.sum), sum(p.sum) / sum(p.count)) AS v
+    FROM ${VIEW.metricPoints}(step = step) AS p
+    WHERE p.metric IN ('system.cpu.utilization', 'system.network.io', 'system.network.speed') AND ${inRange('p.time')}
+      AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = 'edge')
+      AND p.series_id IN (SELECT series_id FROM ${VIEW.series} WHERE metric IN ('system.cpu.utilization', 'system.network.io', 'system.network.speed') AND attributes['cpu.mode'] IN ('', 'used') AND attributes['network.io.direction'] IN ('', 'transmit'))
+    GROUP BY cluster, machine_id, metric, time, series_id
+  ) GROUP BY cluster, machine_id`;
+
+/** Each edge's viewers, beside what the edge itself reports of the same time, and what that says of the cause. */
+const edges = `${WITH}
+SELECT e.node AS node, e.sessions AS sessions, e.stalled_share AS stalled_share, e.stall_ratio AS stall_ratio, e.start_p95 AS start_p95, e.delay_p50 AS delay_p50,
+  multiIf(e.stall_ratio < 0.002, '', m.card >= 0.9, 'card full', m.cpu >= 0.9, 'CPU full', s.loop >= 0.05, 'event loop slow', f.worst_gap >= 1, 'upstream moved', 'not on the edge') AS cause,
+  s.queue AS queue, m.card AS card, m.cpu AS cpu, s.loop AS loop, f.switches AS switches, f.worst_gap AS worst_gap
+FROM (SELECT v.cluster AS cluster, v.node AS node, ${figures} FROM ${POINTS} WHERE ${inTime} AND v.node != '' GROUP BY cluster, node) AS e
+LEFT JOIN (${ofEdges}) AS s ON s.cluster = e.cluster AND s.node = e.node
+LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = e.cluster AND n.node = e.node
+LEFT JOIN (${ofMachines}) AS m ON m.cluster = n.cluster AND m.machine_id = n.machine_id
 LEFT JOIN (
   SELECT o.cluster AS cluster, o.node AS node, count() AS switches, max(o.gap_ms) / 1000 AS worst_gap FROM ${TABLE.failovers} AS o WHERE o.time >= $__fromTime AND o.time <= $__toTime GROUP BY cluster, node
 ) AS f ON f.cluster = e.cluster AND f.node = e.node
 ORDER BY stall_ratio DESC, sessions DESC
 LIMIT 200`;
-
-const streams = `SELECT v.app AS app, v.stream AS stream, ${figures} FROM ${TABLE.viewer1m} AS v WHERE ${inTime} GROUP BY app, stream ORDER BY sessions DESC LIMIT 200`;
 
 /** By what the viewer brings: browser and network. Raw measurements, so only their 90 days. */
 const viewers = `SELECT m.browser AS browser, m.context['client.subnet'] AS subnet, uniq(m.session_id) AS sessions, countIf(m.type = 'player.stall') AS stalls,
@@ -69,14 +93,21 @@ const stream = {
   name: 'Stream',
   link: { title: 'Open stream', dashboard: 'streams', values: { app: 'App', stream: 'Stream' } },
 } as const;
-const STALL_RATIO = { warn: 0.005, bad: 0.02 };
-const START = { warn: 1, bad: 3 };
+const STALL_RATIO = { warn: 0.005, bad: VIEWER_LIMIT.stallRatio };
+const START = { warn: 1, bad: VIEWER_LIMIT.startSeconds };
+const DELAY = { warn: 3, bad: VIEWER_LIMIT.delaySeconds };
 const look = {
   sessions: { name: 'Viewers', decimals: 0 },
-  stalled_share: { name: 'With a stall', unit: 'percentunit', decimals: 1 },
+  stalled_share: {
+    name: 'With a stall',
+    unit: 'percentunit',
+    decimals: 1,
+    thresholds: { bad: VIEWER_LIMIT.stalledShare },
+    cell: 'color',
+  },
   stall_ratio: { name: 'Time stalled', unit: 'percentunit', decimals: 2, thresholds: STALL_RATIO, cell: 'color' },
   start_p95: { name: 'Start, 95th', unit: 's', decimals: 2, thresholds: START, cell: 'color' },
-  delay_p50: { name: 'Delay', unit: 's', decimals: 2 },
+  delay_p50: { name: 'Delay', unit: 's', decimals: 2, thresholds: DELAY, cell: 'color' },
 } as const;
 const NOBODY = 'No browser measured in this range';
 
@@ -132,6 +163,7 @@ export const SEEN: PanelGroup = {
       description: 'From the newest message the edge has to the frame on the screen.',
       queries: [{ refId: 'A', sql: delays }],
       unit: 's',
+      thresholds: DELAY,
       width: 8,
       height: 8,
       mayBeEmpty: true,
@@ -149,7 +181,7 @@ export const WHERE: PanelGroup = {
       kind: 'table',
       title: 'Edges, worst first',
       description:
-        "Each edge's viewers beside the edge's own account of the same time: a long send queue is its network, much CPU its load, switches and gaps its upstream; none of them is the viewers' own network.",
+        "Each edge's viewers beside the edge's own account of the same time, the largest of each: a full card or a long send queue is its network, CPU and event loop its load, switches and gaps its upstream. None of them: look at the viewers' own networks and at single streams below.",
       queries: [{ refId: 'A', sql: edges }],
       width: 24,
       height: 9,
@@ -158,8 +190,11 @@ export const WHERE: PanelGroup = {
       fields: {
         node,
         ...look,
-        queue: { name: 'Send queue, most', unit: 'bytes' },
-        cpu: { name: 'CPU, most', unit: 'percentunit', decimals: 0 },
+        cause: { name: 'On the edge' },
+        queue: { name: 'Send queue', unit: 'bytes' },
+        card: { name: 'Card', unit: 'percentunit', decimals: 0, thresholds: { warn: 0.75, bad: 0.9 }, cell: 'color' },
+        cpu: { name: 'CPU', unit: 'percentunit', decimals: 0, thresholds: { warn: 0.75, bad: 0.9 }, cell: 'color' },
+        loop: { name: 'Event loop', unit: 's', thresholds: { warn: 0.02, bad: 0.05 }, cell: 'color' },
         switches: { name: 'Relay switches', decimals: 0 },
         worst_gap: { name: 'Worst gap', unit: 's', decimals: 2 },
       },

@@ -1,6 +1,7 @@
 /**
- * The cluster whose week is generated: 18 edges and 2 origins in two sites on 19 machines, twelve streams with names that
- * people really type, and one copy of ingest. Constants only; week/points.ts turns them into figures.
+ * The cluster whose week is generated: 18 edges and 2 origins in two sites, two directors and a name server in front of one
+ * of them, twelve streams with names that people really type, and one copy of ingest. Constants only; week/points.ts turns
+ * them into figures.
  */
 
 /** Name of the generated cluster. */
@@ -10,7 +11,7 @@ export const WEEK_CLUSTER = 'weir';
 export interface WeekNode {
   readonly index: number;
   readonly node: string;
-  readonly role: 'edge' | 'origin' | 'ingest';
+  readonly role: 'edge' | 'origin' | 'ingest' | 'agent';
   readonly site: string;
   readonly machineId: string;
   /** Relative strength: its share of the viewers. */
@@ -45,7 +46,34 @@ export function weekNodes(): WeekNode[] {
     weight: 0,
     cardBits: 1e10,
   };
-  return [...edges, ...origins, ingest];
+  const agents = ['director-1', 'director-2', 'dns-1'].map(
+    (node, i): WeekNode => ({
+      index: 21 + i,
+      node,
+      role: 'agent',
+      site: 'fra',
+      machineId: `m-${node}`,
+      weight: 0,
+      cardBits: 1e9,
+    }),
+  );
+  return [...edges, ...origins, ingest, ...agents];
+}
+
+/** The group of directors in front of the site `fra`, and the name its virtual address is behind. */
+export const WEEK_GROUP = {
+  name: 'fra',
+  service: '203.0.113.10:1935',
+  address: '203.0.113.10',
+  backup: '198.51.100.10',
+  dnsName: 'live.example.org',
+} as const;
+
+/** The edges behind the group, as its directors know them. */
+export function balancedEdges(): { server: string; weight: number }[] {
+  return weekNodes()
+    .filter(({ role, site }) => role === 'edge' && site === 'fra')
+    .map(({ index, weight }) => ({ server: `192.0.2.${index + 1}:19350`, weight }));
 }
 
 /** One stream; popularity is relative. */

@@ -1,10 +1,11 @@
 /**
  * The events of the generated week: connections opened and closed as often as the counters say, the attack's addresses,
- * fail-overs, and what some browsers saw of them.
+ * and fail-overs.
  */
 import { streamShares, WEEK_CLUSTER, weekStreams } from './cluster.ts';
 import type { Execute, Week } from './generate.ts';
-import { nodeStates, quote } from './points.ts';
+import { nodeStates } from './points.ts';
+import { quote } from './sql.ts';
 
 /** Where to write which week. */
 export interface EventOptions {
@@ -17,14 +18,12 @@ const CLUSTER = quote(WEEK_CLUSTER);
 const CONNECTION_COLUMNS =
   'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
 
-/** Writes connections, fail-overs and viewer measurements of the week. */
+/** Writes connections and fail-overs of the week. */
 export async function insertEvents(options: EventOptions): Promise<void> {
   await options.execute(publishers(options));
   await options.execute(failovers(options));
   if (options.week.incidents.size === 0) return;
   await options.execute(viewers(options));
-  await options.execute(stalls(options));
-  await options.execute(watched(options));
 }
 
 const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
@@ -54,7 +53,7 @@ function viewers({ database, week }: EventOptions): string {
 SELECT ${time64('opened')}, reinterpretAsUUID(sipHash128(node, t, k)), if(stays OR no_end, 0, 1), ${CLUSTER}, site, machine_id, node, 'viewer',
   if(h % 10 < 7, 'rtmp', 'http-flv'), pick.1, pick.2,
   if(attack, concat('203.0.113.', toString(h % 254 + 1)), concat('10.', toString(h % 40), '.', toString(intDiv(h, 64) % 250), '.', toString(intDiv(h, 4096) % 250))),
-  1024 + h % 60000, if(h % 5 = 0, lower(hex(h)), ''), if(h % 10 < 7, 'LNX 9,0,124,2', 'Mozilla/5.0'),
+  1024 + h % 60000, if(h % 10 >= 7, lower(hex(h)), ''), if(h % 10 < 7, 'LNX 9,0,124,2', 'Mozilla/5.0'),
   if(stays OR no_end, toDateTime64(0, 3, 'UTC'), ${time64('opened + seconds')}),
   multiIf(stays OR no_end, '', ejected, 'slow-viewer', attack OR h % 100 < 7, 'client-reset', 'client-closed'),
   3000, toUInt64(seconds * pick.3 / 8), toUInt64(seconds * pick.3 / 8 * if(ejected, 0.8, 0.999)), if(ejected, toUInt64(seconds), 0)
@@ -136,7 +135,8 @@ function failovers({ database, week }: EventOptions): string {
       ),
     );
   }
-  return `INSERT INTO ${database}.failovers SELECT ${time64('x.1')}, ${CLUSTER}, 'fra', x.3, x.2, x.4, x.5, x.6, x.7, x.8, x.9, x.10
+  return `INSERT INTO ${database}.failovers (time, cluster, site, machine_id, node, app, stream, cause, from_node, to_node, gap_ms, viewers, media_gap_ms)
+SELECT ${time64('x.1')}, ${CLUSTER}, 'fra', x.3, x.2, x.4, x.5, x.6, x.7, x.8, x.9, x.10, if(x.9 > 2000, x.9 - 2000, 0)
 FROM (SELECT arrayJoin([${rows.join(', ')}]) AS x)`;
 }
 
@@ -152,29 +152,4 @@ function row(
   viewers: number,
 ): string {
   return `(toFloat64(${at}), ${quote(node)}, ${quote(machine)}, ${quote(stream.app)}, ${quote(stream.stream)}, ${quote(cause)}, ${quote(from)}, ${quote(to)}, ${gapMs}, ${viewers})`;
-}
-
-/** Browsers that stalled: one session in four of those that watched when a fail-over of theirs took more than a second. */
-function stalls({ database }: EventOptions): string {
-  return `INSERT INTO ${database}.viewer_measurements
-SELECT f.time + toIntervalSecond(2), c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, 'player.stall', map('duration_ms', f.gap_ms - 300.), map('connection', toString(c.connection_id), 'cause', 'buffer'), 'https://example.org/player/', 'Chrome', 'Linux'
-FROM ${database}.failovers AS f
-INNER JOIN ${database}.connection_events AS c ON c.node = f.node AND c.app = f.app AND c.stream = f.stream
-WHERE f.gap_ms > 1000 AND c.session_id != '' AND c.role = 'viewer' AND c.opened_at < f.time AND (c.version = 0 OR c.closed_at > f.time) AND c.client_port % 4 = 0`;
-}
-
-/** What one browser in eight measured besides: its start, and all it watched as one heartbeat at its end. */
-function watched({ database }: EventOptions): string {
-  const row = (time: string, type: string, values: string) => `(${time}, '${type}', ${values})`;
-  const start = row('c.opened_at + toIntervalSecond(1)', 'player.start', "map('total_ms', 180. + c.client_port % 700)");
-  const heart = row(
-    'c.closed_at',
-    'player.heartbeat',
-    "map('watched_ms', toFloat64(dateDiff('millisecond', c.opened_at, c.closed_at)), 'delay_ms', 350. + c.client_port % 400, 'frames_decoded', dateDiff('second', c.opened_at, c.closed_at) * 25., 'frames_dropped', toFloat64(c.client_port % 3))",
-  );
-  return `INSERT INTO ${database}.viewer_measurements
-SELECT m.1, c.cluster, c.site, c.machine_id, c.node, c.app, c.stream, c.session_id, m.2, m.3, map('connection', toString(c.connection_id), 'client.subnet', concat(arrayStringConcat(arraySlice(splitByChar('.', c.client_address), 1, 3), '.'), '.0/24')), 'https://example.org/player/', if(c.client_port % 3 = 0, 'Firefox 148', 'Chrome 156'), 'Linux'
-FROM ${database}.connection_events AS c
-ARRAY JOIN [${start}, ${heart}] AS m
-WHERE c.session_id != '' AND c.role = 'viewer' AND c.version = 1 AND c.client_port % 8 = 0`;
 }

@@ -6,7 +6,9 @@ import type { MetricName } from '@weir/contracts/metrics';
 import { WEEK_CLUSTER, weekNodes } from './cluster.ts';
 import { insertEvents } from './events.ts';
 import { type Incident, type IncidentName, plantIncidents } from './incidents.ts';
-import { nodePoints, type PointRange, quote, SERIES_ID, streamPoints } from './points.ts';
+import { nodePoints, type PointRange, SERIES_ID, streamPoints } from './points.ts';
+import { quote } from './sql.ts';
+import { insertViewers } from './viewers.ts';
 
 /** Runs one statement that returns nothing. */
 export type Execute = (sql: string) => Promise<void>;
@@ -51,6 +53,7 @@ export async function generateWeek(options: WeekOptions): Promise<Week> {
       await execute(insertPoints(options, points(range, incidents), range));
   }
   await insertEvents({ execute, database, week });
+  await insertViewers({ execute, database, week });
   await insertInventory(execute, database, week);
   return week;
 }
@@ -58,6 +61,7 @@ export async function generateWeek(options: WeekOptions): Promise<Week> {
 /** Windows of raw samples and of one-minute rows that together cover the week once. */
 export function splitWeek(week: Week): PointRange[] {
   const raw = [...week.incidents.values()]
+    .filter(({ coarse }) => !coarse)
     .map(({ startMs }) => ({ startMs: startMs - BEFORE_MS, endMs: startMs + AFTER_MS }))
     .concat({ startMs: week.endMs - LIVE_MS, endMs: week.endMs })
     .sort((a, b) => a.startMs - b.startMs);

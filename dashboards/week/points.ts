@@ -3,49 +3,17 @@
  * from numbers() and a hash, so that a week of 20 nodes takes seconds and is the same every time for the same end.
  */
 import { METRICS, type MetricName } from '@weir/contracts/metrics';
+import { directorEntries, nameServerEntries } from './balancing.ts';
 import { streamShares, WEEK_CLUSTER, weekNodes, weekStreams } from './cluster.ts';
-import type { Incident, IncidentName } from './incidents.ts';
+import type { IncidentName } from './incidents.ts';
+import { during, ENTRY_TYPE, entry, type Incidents, noise, normal, quote } from './sql.ts';
 
 /** Points every `stepSeconds` from `startMs` (inclusive) to `endMs` (exclusive), both on the grid of the step. */
 export interface PointRange {
   readonly startMs: number;
   readonly endMs: number;
-  readonly stepSeconds: 5 | 60;
+  readonly stepSeconds: 5 | 60 | 300;
 }
-
-type Incidents = ReadonlyMap<IncidentName, Incident>;
-
-/** A quoted SQL string. */
-export function quote(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-}
-
-/** True in SQL while an incident lasts (for its node, where it has one). */
-function during(incidents: Incidents, name: IncidentName, nodeColumn = 'node'): string {
-  const incident = incidents.get(name);
-  if (!incident) return '0';
-  const time = `t >= ${incident.startMs / 1000} AND t < ${incident.endMs / 1000}`;
-  return incident.subject === '' ? `(${time})` : `(${time} AND ${nodeColumn} = ${quote(incident.subject)})`;
-}
-
-/** Uniform in -0.5..0.5, the same for the same node, time and salt. */
-const noise = (salt: number): string => `(sipHash64(node, t, ${salt}) % 10000 / 10000 - 0.5)`;
-
-/** About normal with deviation 1. */
-const normal = (salt: number): string => `(2 * (${noise(salt)} + ${noise(salt + 1)} + ${noise(salt + 2)}))`;
-
-/** One value of a metric in SQL. Counters: per second; gauges: as they are. */
-function entry(metric: MetricName, attributes: Record<string, string>, value: string): string {
-  const definition = METRICS[metric];
-  const map = Object.entries(attributes)
-    .map(([key, text]) => `${quote(key)}, ${quote(text)}`)
-    .join(', ');
-  const attributeMap = map === '' ? `CAST(map(), 'Map(String, String)')` : `map(${map})`;
-  return `(${quote(metric)}, ${attributeMap}, ${quote(definition.kind)}, ${quote(definition.unit)}, toFloat64(${value}))`;
-}
-
-const ENTRY_TYPE =
-  'Array(Tuple(metric String, attributes Map(String, String), kind String, unit String, value Float64))';
 
 function times(range: PointRange): string {
   const points = (range.endMs - range.startMs) / 1000 / range.stepSeconds;
@@ -73,15 +41,14 @@ export function nodeStates(range: PointRange, incidents: Incidents): string {
   const publishers = `arrayCount(e -> e = i, [${weekStreams()
     .map((stream) => stream.publisherEdge)
     .join(', ')}])`;
-  const dead = incidents.get('node-dead');
-  const lost = incidents.get('origin-lost');
-  const restarts = [
-    [dead?.subject ?? '', (dead?.endMs ?? 0) / 1000],
-    [lost?.subject ?? '', (lost?.endMs ?? 0) / 1000],
-  ].map(([node, at]) => `if(node = ${quote(String(node))} AND t >= ${at}, ${at}, 0)`);
+  const restarts = (['node-dead', 'origin-lost', 'director-dead'] as const).map((name) => {
+    const { subject, endMs } = incidents.get(name) ?? { subject: '', endMs: 0 };
+    return `if(node = ${quote(subject)} AND t >= ${endMs / 1000}, ${endMs / 1000}, 0)`;
+  });
   return `SELECT t, i, node, role, site, machine_id, weight, card_bits,
     role = 'edge' AS edge,
-    400 * weight * ${DAY_SHAPE} * (1 + 0.04 * ${noise(1)}) AS viewers,
+    ${DAY_SHAPE} AS day,
+    400 * weight * day * (1 + 0.04 * ${noise(1)}) AS viewers,
     viewers / 30 * ${range.stepSeconds} / 60 AS arrivals,
     toFloat64(greatest(0, round(arrivals + sqrt(arrivals) * ${normal(2)})) + if(${is('connection-spike')}, ${10 * range.stepSeconds}, 0)) / ${range.stepSeconds} AS opened,
     ${publishers} AS publishers,
@@ -92,7 +59,7 @@ export function nodeStates(range: PointRange, incidents: Incidents): string {
     ${is('memory-full')} AS fat,
     ${is('disk-full')} AS full,
     ${is('clock-off')} AS clock_off,
-    ${is('limit-near')} AS narrow,
+    ${is('limit-near')} OR ${is('cluster-full')} AS narrow,
     ${is('outbox-filling')} AS filling,
     ${is('ingest-lag')} AS lagging,
     ${is('dead-letters')} AS poisoned,
@@ -100,7 +67,7 @@ export function nodeStates(range: PointRange, incidents: Incidents): string {
     least(out_bits, card_bits * 0.965) AS sent_bits,
     least(1, 0.05 + 0.02 * ${noise(5)} + if(edge, viewers * 0.0008, 0.04) + if(hot, 0.8, 0) + if(slow, 0.3, 0) + if(attacked, 0.15, 0)) AS cpu
   FROM ${times(range)} AS times CROSS JOIN ${nodeTable()} AS nodes
-  WHERE NOT ${is('all-silent')} AND NOT ${is('node-dead')} AND NOT ${is('origin-lost')} AND NOT ${is('drain')}`;
+  WHERE NOT ${is('all-silent')} AND NOT ${is('node-dead')} AND NOT ${is('origin-lost')} AND NOT ${is('director-dead')} AND NOT ${is('drain')}`;
 }
 
 const NETWORK = (direction: string) => ({ 'network.interface.name': 'eth0', 'network.io.direction': direction });
@@ -170,7 +137,7 @@ function mediaEntries(): string {
     ),
     entry('live.connections.refused', { protocol: 'rtmp', reason: 'bad-handshake' }, 'if(edge, 0.002, 0)'),
     entry('live.connections.refused', { protocol: 'rtmp', reason: 'limit' }, 'if(attacked, 4, 0)'),
-    entry('live.connections.limit', {}, 'multiIf(narrow, viewers * 1.04, edge, 8000, 10000)'),
+    entry('live.connections.limit', {}, 'multiIf(narrow AND edge, viewers * 1.04, edge, 8000, 10000)'),
     entry('live.io', { 'network.io.direction': 'receive', role: 'publisher' }, 'if(edge, publishers * 110000, 0)'),
     entry('live.io', { 'network.io.direction': 'receive', role: 'relay' }, 'if(edge, 500000, 1500000)'),
     entry('live.io', { 'network.io.direction': 'transmit', role: 'viewer' }, 'if(edge, sent_bits / 8 * 0.98, 0)'),
@@ -199,10 +166,16 @@ function ingestEntries(): string {
       entry('weir.ingest.delay', {}, `if(lagging, 340, 0.9 + 0.3 * ${noise(17)})`),
       entry('weir.ingest.rows', { table: 'metric_samples' }, '270'),
       entry('weir.ingest.rows', { table: 'connection_events' }, '8'),
+      entry('weir.ingest.messages', {}, '4.8'),
+      entry('weir.ingest.received', {}, '43000'),
+      entry('weir.ingest.repeats', {}, '0'),
+      entry('weir.ingest.lost', {}, '0'),
+      entry('weir.ingest.cpu.time', {}, `0.04 + 0.01 * ${noise(19)}`),
+      entry('weir.ingest.memory', {}, '1.3e8'),
       entry('weir.ingest.batches', {}, '1.6'),
       entry('weir.ingest.insert.time', {}, `1.6 * (0.018 + 0.006 * ${noise(18)})`),
-      entry('weir.ingest.retries', {}, '0'),
-      entry('weir.ingest.dead_letters', { reason: 'decode' }, 'if(poisoned, 0.25, 0)'),
+      entry('weir.ingest.retries', { table: 'metric_samples', class: 'transient', code: '' }, 'if(lagging, 0.2, 0)'),
+      entry('weir.ingest.dead_letters', { code: 'OTLP_DECODE' }, 'if(poisoned, 0.25, 0)'),
     ])
     .join(',\n    ');
 }
@@ -216,8 +189,10 @@ FROM (
     ${machineEntries()}], '${ENTRY_TYPE}')),
     CAST([
     ${processEntries()}], '${ENTRY_TYPE}'),
-    if(role = 'ingest', CAST([
-    ${ingestEntries()}], '${ENTRY_TYPE}'), CAST([
+    multiIf(role = 'ingest', CAST([
+    ${ingestEntries()}], '${ENTRY_TYPE}'), startsWith(node, 'director-'), CAST([
+    ${directorEntries(incidents)}], '${ENTRY_TYPE}'), startsWith(node, 'dns-'), CAST([
+    ${nameServerEntries(incidents)}], '${ENTRY_TYPE}'), CAST([
     ${mediaEntries()}], '${ENTRY_TYPE}'))) AS entries
   FROM (${nodeStates(range, incidents)})
 ) ARRAY JOIN entries AS m`;

@@ -11,8 +11,6 @@ import { migrate } from '@weir/infra/clickhouse/migrate';
 import { startTestStore } from '@weir/test/harness/store';
 
 const FOLDER = fileURLToPath(new URL('../../dashboards/preview/', import.meta.url));
-/** Long enough that the planted incidents are in the picture. */
-const HOURS = { cluster: 24, node: 24, streams: 24, connections: 6, failover: 24, pipeline: 72 };
 
 const store = await startTestStore({ maxExecutionSeconds: 60 });
 try {
@@ -33,7 +31,20 @@ try {
   const reader = { url: store.url, user: store.reader.name, password: store.reader.password, database: 'weir' };
   const { ask, close } = connectAsk(reader);
   const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  const files = await drawDashboards({ ask, toMs: week.endMs, hours: HOURS, folder: FOLDER, chromiumPath });
+  // six minutes into the slow edge: there is something to see
+  const toMs = (week.incidents.get('edge-slow')?.startMs ?? week.endMs) + 360_000;
+  const spike = (week.incidents.get('connection-spike')?.endMs ?? week.endMs) + 600_000;
+  const ranges = {
+    cluster: { hours: 24, toMs },
+    node: { hours: 24, toMs },
+    viewers: { hours: 12, toMs },
+    streams: { hours: 24 },
+    connections: { hours: 6, toMs: spike },
+    failover: { hours: 24 },
+    balancing: { hours: 24, toMs: (week.incidents.get('director-dead')?.startMs ?? week.endMs) + 360_000 },
+    pipeline: { hours: 72 },
+  };
+  const files = await drawDashboards({ ask, toMs: week.endMs, ranges, folder: FOLDER, chromiumPath });
   await close();
   console.log(files.join('\n'));
 } finally {

@@ -57,11 +57,21 @@ export const VIEW = {
   nodeMinutes: 'node_minutes',
   streamMinutes: 'stream_minutes',
   publisherFlaps: 'publisher_flaps',
+  /** What each app used, `(from, to, step)`, step = one of the rollups' in seconds. */
+  appUsage: 'app_usage',
   /** `(from, to, step)`, step 5 or 60. */
   nodeSilence: 'node_silence',
   pipelineMinutes: 'pipeline_minutes',
   /** `(from, to, floor)`, floor in connections per minute. */
   connectionSpikes: 'connection_spikes',
+  /** What browsers measured, one level: `viewer_points(step = 60 | 3600 | 86400 | 604800)`. */
+  viewerPoints: 'viewer_points',
+  /** `(from, to, minutes)`: the last minutes before the end of each minute, per edge and per stream. */
+  viewerWindows: 'viewer_windows',
+  /** Directors, virtual services and name servers, each `(from, to)`. */
+  vrrpMinutes: 'vrrp_minutes',
+  ipvsMinutes: 'ipvs_minutes',
+  dnsMinutes: 'dns_minutes',
 } as const;
 
 /** Rollup levels from fine to coarse, each filled from the one before it. */

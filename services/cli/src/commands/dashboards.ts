@@ -21,6 +21,7 @@ export const dashboards: CliCommand = {
   sections: ['clickhouse'],
   examples: [
     ['weir dashboards export --out /etc/grafana/weir', 'files for an existing Grafana'],
+    ['weir dashboards export --threshold connections-near-limit=0.8', 'an alarm that fires earlier'],
     ['weir dashboards check --hours 24', 'run all queries over the last day'],
     ['weir dashboards week --clickhouse-database weir_demo', 'generate a week with incidents'],
   ],
@@ -29,6 +30,10 @@ export const dashboards: CliCommand = {
     command.option('--out <dir>', 'export: folder to write to', 'grafana');
     command.option('--runbooks <url>', 'export: where the folder dashboards/runbooks can be read; alerts link there');
     command.option('--without-policy', 'export: leave the notification policy out; it replaces the one Grafana has');
+    command.option(
+      '--threshold <rule=number...>',
+      'export: fire above another figure, in the unit of the rule (connections-near-limit=0.8); may be given again',
+    );
     command.option('--hours <number>', 'check: length of the range that ends now', '1');
     command.option('--json', 'check: print JSON');
     command.option('--data <dir>', 'data directory of the running system (default: .weir here or above)');
@@ -53,12 +58,30 @@ async function exportFiles({ options }: Invocation): Promise<number> {
   const files = generateFiles({
     runbookUrl: String(options.runbooks ?? ''),
     withoutPolicy: options.withoutPolicy === true,
+    thresholds: thresholds((options.threshold ?? []) as string[]),
   });
   writeFiles(folder, files);
   print(
     `${files.length} files written to ${folder}: copy provisioning/ into Grafana's, set the WEIR_… variables (dashboards/README.md).`,
   );
   return 0;
+}
+
+/** `rule=number` as a record. */
+function thresholds(given: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const [rule = '', figure = ''] = text.split('=');
+      const above = Number(figure);
+      if (rule === '' || figure.trim() === '' || !Number.isFinite(above)) {
+        throw new ConfigError(
+          'DASHBOARDS_THRESHOLD',
+          `--threshold takes a rule and a number, like connections-near-limit=0.8, not "${text}".`,
+        );
+      }
+      return [rule, above];
+    }),
+  );
 }
 
 async function check(invocation: Invocation): Promise<number> {
