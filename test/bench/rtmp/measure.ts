@@ -1,9 +1,9 @@
 /** One cell of the table: a server, a publisher, so many viewers, and the server's CPU and memory while they watch. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Distribution } from '@weir/cli/load/distribution';
 import type { LoadFigures } from '@weir/cli/load/run-load';
+import { account, coreShare, residentBytes } from './process-account.ts';
 import type { Contender, RunningServer } from './servers.ts';
 
 /** What one cell says. */
@@ -16,6 +16,15 @@ export interface Measurement {
   /** CPU of the server per viewer and second. */
   microsPerViewerSecond: number;
   residentMegabytes: number;
+  /** Of the server before the first client. */
+  idleMegabytes: number;
+  /** Resident memory above idle, by viewer. */
+  kilobytesPerViewer: number;
+  /** Longest time from the first to the last write of one flush, as the server tells; ours only. */
+  longestFlushMs?: number;
+  /** Of the load generator, 1 = one core. */
+  loadCores: number;
+  connectMs: Distribution;
   firstFrameMs: Distribution;
   longestGapMs: Distribution;
   bitsPerSecond: Distribution;
@@ -26,6 +35,8 @@ export interface Measurement {
 }
 
 const LOAD_CORE = '1';
+/** What a server does after it listens (it loads, collects, settles) is not counted as its viewers'. */
+const IDLE_MS = 3_000;
 const CLI = fileURLToPath(new URL('../../../services/cli/src/main.ts', import.meta.url));
 const RAW = fileURLToPath(new URL('./raw-viewers.ts', import.meta.url));
 
@@ -36,23 +47,30 @@ export async function measure(
 ): Promise<Measurement> {
   const server = await contender.start();
   try {
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const idleBytes = residentBytes(server.pid);
     const load = startLoad(server, viewers, seconds);
     const output = text(load);
     await measuring(load);
     const before = account(server.pid);
     await new Promise((resolve) => setTimeout(resolve, seconds * 800)); // inside the load's own stretch
     const after = account(server.pid);
-    const residentMegabytes = residentBytes(server.pid) / 1e6;
+    const usedBytes = residentBytes(server.pid);
+    const longestFlushMs = await server.longestFlushMs?.();
     const figures = JSON.parse(await output) as LoadFigures;
-    const cpuSeconds = (after.runNanos - before.runNanos) / 1e9;
-    const elapsed = after.atSeconds - before.atSeconds;
+    const cores = coreShare(before, after);
     return {
       server: contender.name,
       viewers,
       seconds,
-      cpuPercent: Number(((100 * cpuSeconds) / elapsed).toFixed(2)),
-      microsPerViewerSecond: Number(((1e6 * cpuSeconds) / elapsed / viewers).toFixed(1)),
-      residentMegabytes: Number(residentMegabytes.toFixed(1)),
+      cpuPercent: Number((100 * cores).toFixed(2)),
+      microsPerViewerSecond: Number(((1e6 * cores) / viewers).toFixed(1)),
+      residentMegabytes: Number((usedBytes / 1e6).toFixed(1)),
+      idleMegabytes: Number((idleBytes / 1e6).toFixed(1)),
+      kilobytesPerViewer: Number(((usedBytes - idleBytes) / 1e3 / viewers).toFixed(1)),
+      ...(longestFlushMs === undefined ? {} : { longestFlushMs: Number(longestFlushMs.toFixed(1)) }),
+      loadCores: figures.ownCpu,
+      connectMs: figures.connectMs,
       firstFrameMs: figures.firstFrameMs,
       longestGapMs: figures.sampled.longestGapMs,
       bitsPerSecond: figures.bitsPerSecond,
@@ -95,23 +113,4 @@ async function measuring(child: ChildProcess): Promise<void> {
     });
     child.once('exit', () => reject(new Error(`The load ended before it measured: ${all}`)));
   });
-}
-
-interface Account {
-  runNanos: number;
-  atSeconds: number;
-}
-
-/** Run time of all threads by the scheduler (Linux /proc/PID/task/TID/schedstat, first figure, ns). */
-function account(pid: number): Account {
-  let runNanos = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    runNanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-  }
-  return { runNanos, atSeconds: performance.now() / 1_000 };
-}
-
-function residentBytes(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? 0) * 1024;
 }

@@ -18,10 +18,21 @@ for (let index = 0; index < viewers; index += 1) {
 await delay(2_000);
 process.stderr.write('measuring\n');
 const before = [...bytes];
+const cpu = process.cpuUsage();
 await delay(seconds * 1_000);
+const { user, system } = process.cpuUsage(cpu);
 const bits = bytes.map((count, index) => ((count - (before[index] ?? 0)) * 8) / seconds);
 const none = distribution([]);
-process.stdout.write(
-  `${JSON.stringify({ viewers, failed: 0, lost: 0, whole: bits.filter((rate) => rate > 0).length, bitsPerSecond: distribution(bits, 0), firstFrameMs: none, sampled: { longestGapMs: none } })}\n`,
-);
+const figures = {
+  viewers,
+  failed: 0,
+  lost: 0,
+  whole: bits.filter((rate) => rate > 0).length,
+  bitsPerSecond: distribution(bits, 0),
+  connectMs: none,
+  firstFrameMs: none,
+  sampled: { longestGapMs: none },
+  ownCpu: Number(((user + system) / 1e6 / seconds).toFixed(3)),
+};
+process.stdout.write(`${JSON.stringify(figures)}\n`);
 process.exit(0);

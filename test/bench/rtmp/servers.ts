@@ -1,6 +1,6 @@
 /** The servers of the bench: ours with several windows, the stock library, nginx-rtmp, bare sockets, and what is given. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ export interface RunningServer {
   publish: boolean;
   /** `rtmp`, or bare sockets that only send. */
   speaks: 'rtmp' | 'bytes';
+  /** Longest flush of the last ten seconds, for servers that tell. */
+  longestFlushMs?(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -63,14 +65,17 @@ export function peer(text: string): Contender {
 function weir(name: string, minMs: number, maxMs: number): Contender {
   return {
     name,
-    start: () => {
+    async start() {
       const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+      const adminPort = await freePort();
       const flags = {
+        'admin-port': adminPort,
         'rtmp-host': '127.0.0.1',
         'http-port': 0,
         'relay-port': 0,
         'relay-keys': 'bench',
         'node-name': 'bench',
+        'node-workers': 1, // one core is what is measured
         'nats-servers': 'nats://127.0.0.1:1', // away: media does not need it, telemetry goes to the outbox
         'node-data-dir': join(folder, 'node'),
         'machine-state-dir': join(folder, 'machine'),
@@ -80,7 +85,18 @@ function weir(name: string, minMs: number, maxMs: number): Contender {
         'log-level': 'silent',
       };
       const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, `${value}`]);
-      return startProcess((port) => [process.execPath, CLI, 'edge', '--rtmp-port', `${port}`, ...args]);
+      const server = await startProcess((port) => [process.execPath, CLI, 'edge', '--rtmp-port', `${port}`, ...args]);
+      return {
+        ...server,
+        async longestFlushMs() {
+          const response = await fetch(`http://127.0.0.1:${adminPort}/v1/node`);
+          return ((await response.json()) as { longestFlushMs: number }).longestFlushMs;
+        },
+        async stop() {
+          await server.stop();
+          rmSync(folder, { recursive: true, force: true });
+        },
+      };
     },
   };
 }

@@ -1,0 +1,93 @@
+/**
+ * A node in a process of its own that tells about itself, for benches and tests that watch its memory. This file is both
+ * sides: imported, it starts the process, with the flags `weir edge` has; run, it is the process.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { PartialConfig } from '@weir/contracts/config/schema';
+import { MEDIA_FLAGS } from '@weir/edge/process-flags';
+import type { MediaSnapshot } from '@weir/edge/stats';
+import { startTestNode } from '@weir/test/harness/edge';
+import { openFiles, residentBytes } from './process-account.ts';
+
+/** What it says about itself, after a collection of garbage. */
+export interface SelfReport {
+  heapBytes: number;
+  /** Buffers. */
+  externalBytes: number;
+  stats: MediaSnapshot;
+}
+
+/** The node, seen from outside. */
+export interface MeasuredNode {
+  readonly pid: number;
+  /** `host:port` of RTMP and HTTP. */
+  readonly addresses: { rtmp: string; http: string };
+  report(): Promise<SelfReport>;
+  residentBytes(): number;
+  openFiles(): number;
+  close(): Promise<void>;
+}
+
+const FREED_BY = 3;
+
+/** Starts it on core `core` where the machine can pin, with telemetry (NATS away) unless `measures` is false. */
+export async function startMeasuredNode(
+  overrides: PartialConfig,
+  { core, measures = true }: { core?: string; measures?: boolean } = {},
+): Promise<MeasuredNode> {
+  const canPin = core !== undefined && spawnSync('taskset', ['--version']).status === 0;
+  const flags = [...MEDIA_FLAGS, '--expose-gc', import.meta.filename, JSON.stringify({ overrides, measures })];
+  const [program = '', ...args] = [...(canPin ? ['taskset', '-c', core] : []), process.execPath, ...flags];
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout });
+  const line = async () => {
+    const [text] = await Promise.race([
+      once(lines, 'line'),
+      exited.then(([status]) => Promise.reject(new Error(`The node ended with status ${status}.`))),
+    ]);
+    return JSON.parse(String(text)) as unknown;
+  };
+  const addresses = (await line()) as MeasuredNode['addresses'];
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    addresses,
+    async report() {
+      const answer = line();
+      child.stdin.write('report\n');
+      return (await answer) as SelfReport;
+    },
+    residentBytes: () => residentBytes(pid),
+    openFiles: () => openFiles(pid),
+    async close() {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  const { overrides, measures } = JSON.parse(process.argv[2] ?? '{}') as {
+    overrides: PartialConfig;
+    measures: boolean;
+  };
+  const node = await startTestNode(overrides, { measures });
+  const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`);
+  say(node.addresses);
+  for await (const _ of createInterface({ input: process.stdin })) {
+    // What a collection frees natively (buffers) is gone a turn later.
+    for (let time = 0; time < FREED_BY; time += 1) {
+      globalThis.gc?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { heapUsed: heapBytes, external: externalBytes } = process.memoryUsage();
+    say({ heapBytes, externalBytes, stats: node.stats() } satisfies SelfReport);
+  }
+  await node.close();
+  process.exit(0);
+}
+
+if (import.meta.main) await main();
