@@ -1,6 +1,6 @@
 /**
  * A real edge or origin node inside the test process: free ports, its own folders, quiet, without telemetry (one process
- * can measure one node only); everything can be overridden.
+ * can measure one node only), without workers; everything can be overridden.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ export async function startTestNode(
       values: {
         ...own,
         machine: { stateDir: join(folder, 'machine'), ...own.machine },
-        node: { name: 'edge-a', dataDir: join(folder, 'node'), ...own.node },
+        node: { name: 'edge-a', workers: 1, dataDir: join(folder, 'node'), ...own.node },
         rtmp: { host, port: 0, tlsPort: 0, ...own.rtmp },
         http: { host, port: 0, tlsPort: 0, ...own.http },
         relay: { host, port: 0, keys: [TEST_RELAY_KEY], ...own.relay },

@@ -2,7 +2,7 @@
  * What a node's configuration says in more than one word: its name, the origins it knows, addresses. Before it: the
  * configuration; after it: main.ts.
  */
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError, errorMessage } from '@weir/contracts/errors';
 import { isNodeName } from '@weir/contracts/nats/names';
@@ -54,6 +54,12 @@ export function alwaysOnClips(config: Readonly<Config>): (app: string) => Clip |
 /** `host:port`, IPv6 in brackets. */
 export function joinAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Processes that serve clients; an origin has none but other nodes, whom the node itself serves. */
+export function workersOf({ node }: Pick<Readonly<Config>, 'node'>): number {
+  if (node.workers > 0) return node.workers;
+  return node.role === 'edge' ? availableParallelism() : 1;
 }
 
 /** Other edges that take clients, the least loaded first. */

@@ -31,14 +31,17 @@ export const edge: CliCommand = {
   examples: [
     ['weir edge --node-name edge-1 --relay-keys secret', 'an edge on RTMP port 1935'],
     ['weir edge --role origin --node-name origin-1 --rtmp-port 0 --relay-keys secret', 'an origin on a free RTMP port'],
-    ['weir edge --node-name edge-1 --relay-keys secret --workers 0', 'the same on all cores of the machine'],
+    ['weir edge --node-name edge-1 --relay-keys secret --workers 1', 'the same in one process, not one per core'],
     ['weir edge --config edge-1.yaml', 'everything from a file'],
   ],
   define(command) {
     command.addOption(
       new Option('--role <role>', 'edge or origin; the same as --node-role').choices(['edge', 'origin']),
     );
-    command.option('--workers <n>', 'processes that serve clients, 0 = one per core; the same as --node-workers');
+    command.option(
+      '--workers <n>',
+      'processes that serve clients; default: one per core for an edge, 1 for an origin; the same as --node-workers',
+    );
     command.option('--json', 'print one JSON line on stdout when ready');
   },
   async run({ config: read, options }) {

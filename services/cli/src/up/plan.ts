@@ -163,7 +163,14 @@ async function planNodes(
     ...member,
     config: {
       ...everyone,
-      node: { ...base.node, name: member.name, role: member.role, dataDir: join(data.path, 'nodes', member.name) },
+      node: {
+        ...base.node,
+        name: member.name,
+        role: member.role,
+        // A whole cluster shares this machine's cores: a node takes more of them only when told so.
+        workers: base.node.workers === 0 ? 1 : base.node.workers,
+        dataDir: join(data.path, 'nodes', member.name),
+      },
       rtmp: { ...base.rtmp, port: member.ports.rtmp, tlsPort: further.rtmps },
       http: { ...base.http, port: member.ports.http, tlsPort: further.https },
       admin: { ...base.admin, port: further.admin },
