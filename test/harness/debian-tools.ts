@@ -28,6 +28,8 @@ export const DEBIAN_PROGRAMS = {
   rtmpdump: 'rtmpdump',
   'gst-launch-1.0': 'gstreamer1.0-tools',
   nginx: 'nginx-light',
+  mpv: 'mpv',
+  vlc: 'vlc-bin',
 } as const;
 
 export type DebianProgram = keyof typeof DEBIAN_PROGRAMS;
@@ -37,6 +39,7 @@ const COMPANIONS: Partial<Record<DebianProgram, readonly string[]>> = {
   pdns_server: ['pdns-backend-bind'],
   'gst-launch-1.0': ['gstreamer1.0-plugins-base', 'gstreamer1.0-plugins-good', 'gstreamer1.0-plugins-bad'],
   nginx: ['libnginx-mod-rtmp'],
+  vlc: ['vlc-plugin-base'],
 };
 
 /** Why these programs can't be had, as the reason of a skip; undefined when all are there. */

@@ -1,11 +1,12 @@
-// Other people's programs against our node: rtmpdump and GStreamer play, nginx-rtmp pulls from us and pushes to us.
+// Other people's programs against our node: mpv, VLC, rtmpdump and GStreamer play, nginx-rtmp pulls from us and pushes to us.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { type DebianProgram, whyWithout } from '@weir/test/harness/debian-tools';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { type Probed, probe, publishFile } from '@weir/test/harness/ffmpeg';
@@ -13,11 +14,16 @@ import { startNginx } from '@weir/test/harness/nginx-rtmp';
 import { CLIP_PATH, type ClipPublisher, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
 
+const run = promisify(execFile);
 const INSTALL_MS = 300_000;
 /** About six seconds of the clip. */
 const RECORDED_BYTES = 600_000;
+/** A player that has not shown three seconds after so long never will. */
+const PLAYER_MS = 40_000;
+/** The user `nobody`. */
+const NOBODY = 65_534;
 
-describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
+describe('interoperation', { timeout: 2 * INSTALL_MS, concurrency: 4 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'weir-interop-'));
   let node: TestNode;
   let publisher: ClipPublisher;
@@ -39,6 +45,30 @@ describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
       else await work();
     });
   };
+
+  for (const [protocol, url] of [
+    ['RTMP', () => node.rtmpUrl('live/clip')],
+    ['HTTP-FLV', () => node.httpUrl('/live/clip.flv')],
+  ] as const) {
+    withPrograms(`mpv decodes three seconds by ${protocol}`, ['mpv'], async () => {
+      // It ends with status 0 when it has shown so many frames, and with 2 when it cannot play.
+      const quiet = ['--no-config', '--vo=null', '--ao=null', '--untimed', '--load-scripts=no', '--msg-level=all=warn'];
+      const { stdout } = await run('mpv', [...quiet, '--frames=75', url()], { timeout: PLAYER_MS });
+      assert.doesNotMatch(stdout, /error|corrupt|invalid|non-existing/i);
+    });
+
+    withPrograms(`VLC plays ${protocol}, and what it got is whole`, ['vlc'], async () => {
+      const file = join(folder, `vlc-${protocol}.ts`);
+      // VLC does not run as root.
+      const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+      chmodSync(folder, 0o777);
+      const sout = `#std{access=file,mux=ts,dst=${file}}`;
+      const args = ['-I', 'dummy', '--no-media-library', '--sout', sout, url()];
+      await records('vlc', args, file, { ...user, env: { ...process.env, HOME: folder } });
+      // Its muxer gives the first frames a time of their own: the whole file is read, and judged from there on.
+      await holdsClip(file, { seconds: 1_000_000, fromFrame: 2 });
+    });
+  }
 
   withPrograms('rtmpdump records a stream that is whole', ['rtmpdump'], async () => {
     const file = join(folder, 'rtmpdump.flv');
@@ -72,8 +102,13 @@ describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
   });
 
   /** Lets a program record into `file` until it has some seconds, and ends it: neither ends with a live stream by itself. */
-  async function records(program: DebianProgram, args: string[], file: string): Promise<void> {
-    const child = spawn(program, args, { stdio: 'ignore' });
+  async function records(
+    program: DebianProgram,
+    args: string[],
+    file: string,
+    options: SpawnOptions = {},
+  ): Promise<void> {
+    const child = spawn(program, args, { stdio: 'ignore', ...options });
     const ended = once(child, 'exit');
     try {
       await waitFor('a recording', () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > RECORDED_BYTES);
@@ -83,14 +118,16 @@ describe('interoperation', { timeout: 2 * INSTALL_MS }, () => {
     }
   }
 
-  /** H.264 and AAC, at least two seconds, every frame 40 ms after the one before. */
-  async function holdsClip(file: string): Promise<void> {
-    const probed = await probe(file, 3);
+  /** H.264 and AAC, at least two seconds, every frame 40 ms after the one before, from frame `fromFrame` on. */
+  async function holdsClip(file: string, { seconds = 3, fromFrame = 0 } = {}): Promise<void> {
+    const probed = await probe(file, seconds);
     hasCodecs(probed);
     const times = probed.packets
       .filter(({ codec_type }) => codec_type === 'video')
       .map(({ dts_time }) => Number(dts_time));
-    const steps = new Set(times.slice(1).map((time, i) => Math.round((time - (times[i] ?? 0)) * 1_000)));
+    const steps = new Set(
+      times.slice(fromFrame + 1).map((time, i) => Math.round((time - (times[fromFrame + i] ?? 0)) * 1_000)),
+    );
     assert.ok(times.length >= 50, `${times.length} frames`);
     assert.deepEqual([...steps], [40]);
   }
