@@ -80,6 +80,11 @@ export class LoadViewer {
     });
   }
 
+  /** Reads nothing further, as a client on a dead link. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   /** Ends it at once. */
   close(): void {
     this.#closed = true;
