@@ -1,4 +1,5 @@
-// What happens to a cluster is found in SQL: fail-overs with their gap and viewers, nodes that come and go, drains (B6).
+// What happens to a cluster is found in SQL: fail-overs with their gaps and viewers, nodes that come and go, elections,
+// drains (B6).
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,9 @@ import { type NotingViewer, playStream, publishClip } from '@weir/test/harness/r
 import { waitFor } from '@weir/test/harness/wait';
 import { weir } from './cli-process.ts';
 
+/** One origin of two is enough; with none, two of the three edges are elected. */
+const WANTED = 2;
+
 describe('a cluster with a node that measures', () => {
   let pipeline: TestPipeline;
   let ingest: TestIngest;
@@ -25,7 +29,11 @@ describe('a cluster with a node that measures', () => {
   const folder = mkdtempSync(join(tmpdir(), 'weir-events-'));
   const host = '127.0.0.1';
   const startOther = (name: string, role: 'edge' | 'origin') =>
-    startNodeProcess({ node: { name, role }, nats: { servers: [pipeline.nats.url] } });
+    startNodeProcess({
+      node: { name, role },
+      nats: { servers: [pipeline.nats.url] },
+      relay: { wantedOrigins: WANTED },
+    });
   const row = (sql: string) =>
     waitFor(sql, async () => {
       const [first] = await pipeline.rows(sql);
@@ -35,14 +43,17 @@ describe('a cluster with a node that measures', () => {
   before(async () => {
     pipeline = await startPipeline();
     ingest = await startTestIngest({ ...pipeline });
-    const names = [['edge-b', 'edge'] as const, ['origin-1', 'origin'] as const];
-    others = await Promise.all(names.map(([name, role]) => startOther(name, role)));
+    others = await Promise.all([
+      startOther('edge-b', 'edge'),
+      startOther('origin-1', 'origin'),
+      startOther('edge-c', 'edge'),
+    ]);
     const values: PartialConfig = {
       machine: { stateDir: join(folder, 'machine') },
       node: { name: 'edge-a', role: 'edge', dataDir: join(folder, 'node') },
       rtmp: { host, port: 0 },
       http: { host, port: 0 },
-      relay: { host, port: 0, keys: [TEST_RELAY_KEY] },
+      relay: { host, port: 0, keys: [TEST_RELAY_KEY], wantedOrigins: WANTED },
       nats: { servers: [pipeline.nats.url] },
       telemetry: { intervalMs: 500 },
     };
@@ -55,7 +66,7 @@ describe('a cluster with a node that measures', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('writes a fail-over with cause, nodes, gap and viewers, and that the origin is gone', async () => {
+  it('writes a fail-over with cause, nodes, gaps and viewers, and that the origin is gone', async () => {
     const [edgeB, origin] = others as [NodeProcess, NodeProcess];
     const publisher = await publishClip(edgeB.rtmpUrl('live/events'));
     viewer = await playStream(`rtmp://${edgeA.addresses.rtmp}/live/events`);
@@ -72,14 +83,26 @@ describe('a cluster with a node that measures', () => {
     );
     assert.ok(Number(failover.at) >= killedMs - 50, 'noticed when it happened');
     assert.ok(Number(failover.gap_ms) < 3_000, `a gap of ${failover.gap_ms} ms`);
+    assert.equal(Number(failover.media_gap_ms ?? -1), 0, 'the clock’s gap is none of the media');
     const gone = await row(`SELECT * FROM cluster_events WHERE event = 'gone'`);
     assert.deepEqual([gone.node, gone.seen_by], ['origin-1', 'edge-a']);
     viewer.close();
     await publisher.close();
   });
 
+  it('writes that an edge was elected when no origin was left, and relieved when they were back', async () => {
+    const election = (event: string) =>
+      row(
+        `SELECT node, seen_by FROM cluster_events WHERE event = '${event}' AND node = 'edge-a' ORDER BY time DESC LIMIT 1`,
+      );
+    await waitFor('the election', () => edgeA.isElected());
+    assert.deepEqual(await election('elected'), { node: 'edge-a', seen_by: 'edge-a' });
+    others.push(...(await Promise.all(['origin-2', 'origin-3'].map((name) => startOther(name, 'origin')))));
+    await waitFor('the relief', () => !edgeA.isElected());
+    assert.deepEqual(await election('relieved'), { node: 'edge-a', seen_by: 'edge-a' });
+  });
+
   it('writes that a node came', async () => {
-    others.push(await startOther('origin-2', 'origin'));
     const { node } = await row(`SELECT node FROM cluster_events WHERE event = 'joined' AND node = 'origin-2'`);
     assert.equal(node, 'origin-2');
   });
