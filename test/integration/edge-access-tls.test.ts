@@ -12,6 +12,7 @@ import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { probe, publishFile } from '@weir/test/harness/ffmpeg';
 import { CLIP_PATH, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+import { WebSocket } from 'ws';
 
 const refusedCount = (node: TestNode, reason: CloseReason) =>
   node.stats().refused.reduce((sum, entry) => sum + (entry.reason === reason ? entry.count : 0), 0);
@@ -42,7 +43,7 @@ describe('TLS', () => {
     return fingerprint256;
   };
 
-  it('takes a publisher by RTMPS and serves it by RTMPS, RTMP and HTTPS, counted with their real bytes', async () => {
+  it('takes a publisher by RTMPS and serves it by RTMPS, RTMP, HTTPS and WSS, counted with their real bytes', async () => {
     const ffmpeg = publishFile(CLIP_PATH, `${node.urls.rtmps}/live/secure`);
     await waitFor('the stream', () => node.stats().streams.some(({ videoFrames }) => videoFrames > 0));
     assert.equal(openOf(node, 'rtmps'), 1);
@@ -67,6 +68,24 @@ describe('TLS', () => {
     const counted = answer.connections.find(({ protocol }) => protocol === 'http-flv')?.bytesOut ?? 0;
     assert.ok(counted >= received && counted < received * 1.5 + 200_000, `${counted} counted, ${received} received`);
     response.destroy();
+
+    const strange = new WebSocket(`${node.urls.https?.replace('https', 'wss')}/live/secure.flv`);
+    const [error] = (await once(strange, 'error')) as [NodeJS.ErrnoException];
+    assert.equal(error.code, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'a client that does not trust us leaves');
+    const socket = new WebSocket(`${node.urls.https?.replace('https', 'wss')}/live/secure.flv`, {
+      ca: certificate.pem,
+    });
+    let tags = 0;
+    let begin = '';
+    socket.on('message', (part: Buffer) => {
+      if (tags === 0) begin = part.toString('latin1', 0, 3);
+      tags += 1;
+    });
+    await waitFor('messages', () => tags > 20);
+    assert.equal(begin, 'FLV');
+    assert.equal(openOf(node, 'ws-flv'), 1);
+    socket.close();
+    await waitFor('it to be gone', () => openOf(node, 'ws-flv') === 0);
     await ffmpeg.stop();
     await waitFor('all to be gone', () => openOf(node, 'rtmps') === 0);
   });

@@ -16,7 +16,7 @@ import type { HlsRoute } from '../hls/hls-route.ts';
 import type { StreamName } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
 import type { Streams } from '../stream/streams.ts';
-import type { Certificate } from '../tls/certificate.ts';
+import { type Certificate, handshakeRefusal } from '../tls/certificate.ts';
 import { CORS_HEADERS, type FlvOptions, parseFlvPath, refusal, serveHttpFlv, serveWebSocketFlv } from './flv.ts';
 import type { PlayerRoute } from './player-route.ts';
 
@@ -99,7 +99,20 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const server = certificate
     ? createSecureServer({ ...settings, ...certificate.context }, onRequest)
     : createServer(settings, onRequest);
-  if (server instanceof TlsServer) certificate?.attach(server);
+  if (server instanceof TlsServer) {
+    certificate?.attach(server);
+    server.on('tlsClientError', (error, socket) => {
+      onRefused('http-flv', handshakeRefusal(error));
+      // Node leaves that to us.
+      socket.destroy();
+    });
+  }
+  // A load balancer's check connects, says nothing and goes.
+  server.on(certificate ? 'secureConnection' : 'connection', (socket: Socket) => {
+    socket.once('close', () => {
+      if (socket.bytesRead === 0) onRefused('http-flv', 'silent');
+    });
+  });
   server.maxConnections = options.maxConnections;
   server.on('drop', () => onRefused('http-flv', 'limit'));
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {

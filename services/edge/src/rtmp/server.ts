@@ -5,12 +5,11 @@
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
-import { errorCode } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
 import { listen } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
 import type { Refusal } from '../access/check.ts';
-import type { Certificate } from '../tls/certificate.ts';
+import { type Certificate, handshakeRefusal } from '../tls/certificate.ts';
 import type { Protocol } from './protocol.ts';
 import type { ReconnectRequest } from './reconnect.ts';
 import { RtmpSession } from './session.ts';
@@ -88,8 +87,7 @@ export async function startRtmpServer(options: RtmpServerOptions): Promise<RtmpS
       socket.once('close', () => raw.delete(socket));
     });
     secure.on('tlsClientError', (error, socket) => {
-      // Other codes than OpenSSL's: it left, or said nothing until the time was up.
-      options.onRefused(errorCode(error)?.startsWith('ERR_SSL') ? 'bad-handshake' : 'silent');
+      options.onRefused(handshakeRefusal(error));
       // Node leaves that to us.
       socket.destroy();
     });

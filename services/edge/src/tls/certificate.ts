@@ -5,7 +5,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server } from 'node:tls';
-import { ConfigError, errorMessage } from '@weir/contracts/errors';
+import { ConfigError, errorCode, errorMessage } from '@weir/contracts/errors';
 
 /** Where the certificate lies, see config `tls`. */
 export interface CertificateFiles {
@@ -48,6 +48,11 @@ export class Certificate {
       for (const server of this.#servers) server.setSecureContext(context);
     };
   }
+}
+
+/** What a failed TLS handshake counts as: other codes than OpenSSL's mean that it left, or said nothing until its time was up. */
+export function handshakeRefusal(error: unknown): 'bad-handshake' | 'silent' {
+  return errorCode(error)?.startsWith('ERR_SSL') ? 'bad-handshake' : 'silent';
 }
 
 function readContext({ certFile, keyFile }: CertificateFiles): CertificateContext {
