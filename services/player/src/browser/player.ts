@@ -47,6 +47,8 @@ export class LivePlayer {
   readonly #engines = new Engines();
   #state: PlayerState = 'connecting';
   #live: Live | undefined;
+  /** Whose frame is on the screen. */
+  #shown: MediaFeed | undefined;
   #wantsPlay: boolean;
   #swapping = false;
   #start: StartTimes | undefined;
@@ -67,7 +69,7 @@ export class LivePlayer {
       onFrame: (at, first) => this.#onFrame(at, first),
       onStall: (stall) => {
         this.#live?.edge.stalled();
-        this.events.emit('stall', stall);
+        this.events.emit('stall', { ...stall, edge: this.#shown?.tags.info });
       },
     });
     const urls = typeof options.url === 'string' ? [options.url] : options.url;
@@ -241,6 +243,7 @@ export class LivePlayer {
 
   #onFrame(at: number, first: boolean): void {
     if (!first) return;
+    this.#shown = this.#live?.feed;
     this.#swapping = false;
     this.events.emit('picture', undefined);
     const feed = this.#live?.feed;
@@ -270,6 +273,8 @@ export class LivePlayer {
   }
 
   #onPlay(): void {
+    // A source that was replaced plays again by itself: the viewer has watched all the time.
+    if (this.#swapping) return;
     this.#pausedAt = undefined;
     this.#viewing.reset();
     if (!this.#wantsPlay) this.play();
@@ -309,7 +314,9 @@ export class LivePlayer {
     this.#connector.checkSilence();
     if (this.#pausedAt !== undefined && now - this.#pausedAt > PAUSE_KEEPS_MS) this.#letGo();
     const live = this.#live;
-    if (live && !this.#swapping && !this.video.paused) this.#chase(live, now, bufferMs);
+    // After a loss the picture comes back at the live edge at once; at the very start the first frame is worth more.
+    const hasPicture = this.#swapping ? this.#start !== undefined && bufferMs > 0 : true;
+    if (live && hasPicture && !this.video.paused) this.#chase(live, now, bufferMs);
     this.#judge(now);
   }
 
@@ -323,11 +330,8 @@ export class LivePlayer {
     const newest = feed.tags.newestTimestampMs;
     if (newest !== undefined) this.#delayMs = bufferMs + live.clock.lagMs(newest, now);
     if (feed.hasEnded) return;
-    const { rate, jumpMs, starting } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
-    if (jumpMs > 0) {
-      this.video.currentTime += jumpMs / 1_000;
-      if (starting) this.#viewing.reset();
-    }
+    const { rate, jumpMs } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
+    if (jumpMs > 0) this.video.currentTime += jumpMs / 1_000;
     if (rate !== this.video.playbackRate) {
       this.video.playbackRate = rate;
       this.events.emit('rate', { rate, delayMs: this.#delayMs ?? bufferMs });

@@ -67,6 +67,8 @@ export interface Stall {
   /** Media buffered ahead one second before it began. */
   bufferBeforeMs: number;
   cause: 'buffer' | 'reconnect' | 'away';
+  /** Whose frames were on the screen when it began: the stall is theirs, whoever ended it. */
+  edge: ViewerInfo | undefined;
 }
 
 /** One connection that was replaced. */

@@ -89,9 +89,12 @@ export class Recorder {
       () => document.removeEventListener('visibilitychange', hidden),
       () => clearInterval(timer),
       events.on('started', (start) => this.#started(start)),
-      events.on('stall', ({ startedAtMs, durationMs, bufferBeforeMs, cause }) => {
+      events.on('stall', ({ startedAtMs, durationMs, bufferBeforeMs, cause, edge }) => {
         const values = { duration_ms: durationMs, buffer_before_ms: bufferBeforeMs };
-        this.#measure(VIEWER_MEASUREMENT.stall, values, { cause }, startedAtMs);
+        const whose = edge
+          ? { [VIEWER_CONTEXT.node]: edge.node, [VIEWER_CONTEXT.connection]: edge.connection }
+          : undefined;
+        this.#measure(VIEWER_MEASUREMENT.stall, values, { cause, ...whose }, startedAtMs);
       }),
       events.on('reconnect', ({ awayMs, attempts, code, fromNode, toNode }) => {
         const context = { code, from_node: fromNode, to_node: toNode };

@@ -5,11 +5,14 @@
 import type { Stall } from '../types.ts';
 import { FrameGaps, watchFrames } from './frame-watch.ts';
 
+/** A stall as the screen shows it; who served it is not seen there. */
+export type SeenStall = Omit<Stall, 'edge'>;
+
 /** What is told as it happens. */
 export interface ViewingEvents {
   /** A frame was shown; `first` of this source. `at` is `performance.now()`. */
   onFrame(at: number, first: boolean): void;
-  onStall(stall: Stall): void;
+  onStall(stall: SeenStall): void;
 }
 
 const BUFFER_HISTORY_MS = 1_500;
@@ -98,6 +101,8 @@ export class Viewing {
       const gap = this.#gaps.shown(at, mediaTime, this.#source);
       if (gap) this.#stall(gap.startedAt, gap.durationMs);
     }
+    // A lost connection is the cause until another one's picture is there, whatever stutters meanwhile.
+    if (first || this.cause === 'away') this.cause = 'buffer';
     this.#events.onFrame(at, first);
   }
 
@@ -105,13 +110,12 @@ export class Viewing {
     this.stalls += 1;
     this.stalledMs += durationMs;
     const before = this.#buffers.findLast(({ at }) => at <= startedAt - BUFFER_BEFORE_MS) ?? this.#buffers[0];
-    const stall: Stall = {
+    const stall: SeenStall = {
       startedAtMs: performance.timeOrigin + startedAt,
       durationMs,
       bufferBeforeMs: before?.bufferMs ?? 0,
       cause: this.cause,
     };
-    this.cause = 'buffer';
     this.#events.onStall(stall);
   }
 }
