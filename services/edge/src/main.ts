@@ -3,7 +3,7 @@
  * test; after it: listeners for clients, other nodes and HTTP, the node's place in the cluster, and its telemetry.
  */
 import type { Config } from '@weir/contracts/config/schema';
-import { ConfigError } from '@weir/contracts/errors';
+import { ConfigError, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { NodeStream } from '@weir/contracts/nats/control';
@@ -13,6 +13,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { Audit } from './admin/audit.ts';
 import { Drain } from './admin/drain.ts';
 import { reloader } from './admin/reload.ts';
+import { HeldNats } from './cluster/held-nats.ts';
 import { usageMeter } from './cluster/usage.ts';
 import type { LoadPlayer } from './http/player-route.ts';
 import { startClients } from './main/clients.ts';
@@ -52,7 +53,10 @@ export interface Node {
   workers(): WorkerState[];
   /** Where the admin API and, with a certificate, RTMPS and HTTPS are: `scheme://host:port`. */
   readonly urls: { admin: string; rtmps?: string; https?: string };
-  /** Resolves when the node has ended by itself: drained, or out of time for that. */
+  /**
+   * Resolves when the node has ended by itself: drained, or out of time for that.
+   * Rejects with WeirError `EDGE_NAME_TAKEN` when it ended because another machine has its name.
+   */
   readonly ended: Promise<string>;
   /** Tells viewers and publishers, leaves the cluster, writes the last telemetry. May be called more than once. */
   close(): Promise<void>;
@@ -84,7 +88,26 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const observer = new LateObserver();
     const onClose: OnClose = (end) => void closing.push(end);
     const build = { config, node: name, observer, nats, onClose, logger };
-    const media = await startMedia({ ...build, relayKey });
+    const heldNats = new HeldNats(nats);
+    const ended = Promise.withResolvers<string>();
+    // whoever does not wait for the end is not to be killed by it
+    ended.promise.catch(() => undefined);
+    let isStarted = false;
+    let holder: NodeRecord | undefined;
+    const endRefused = () => {
+      if (isStarted && holder) void closeLogged().then(() => ended.reject(nameTaken(name, holder as NodeRecord)));
+    };
+    const media = await startMedia({
+      ...build,
+      relayKey,
+      onName: (isHeld) => {
+        heldNats.isHeld = isHeld;
+      },
+      onRefused: (record) => {
+        holder = record;
+        endRefused();
+      },
+    });
     const { member, connections, clocks, pulls, relayServer, streams: live, externals } = media;
     const { access, certificate, listeners, crew, notReady } = await startClients({ ...build, media, player });
     const advertise = (port: number) => joinAddress(config.node.advertise, port);
@@ -107,7 +130,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       const telemetry = await startTelemetry({
         config,
         identity,
-        nats,
+        nats: heldNats,
         stats: { snapshot: stats },
         more: crew ? [crew.processes] : [],
         logger,
@@ -116,7 +139,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       observer.attach(telemetry.observer);
     }
     const audit = new Audit((action) => observer.adminAction(action), logger);
-    const ended = Promise.withResolvers<string>();
     const drain = new Drain({
       setDraining: (draining) => member.drain(draining),
       isDraining: () => member.isDraining,
@@ -199,6 +221,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const closeLogged = () =>
       close().catch((error: unknown) => logger.error({ err: error }, 'the node did not close well'));
     logger.info({ node: name, role, ...addresses, ...urls }, 'node takes clients');
+    isStarted = true;
+    endRefused();
     if (signal?.aborted) await close();
     else signal?.addEventListener('abort', () => void closeLogged(), { once: true });
     return {
@@ -217,6 +241,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     await close();
     throw error;
   }
+}
+
+function nameTaken(name: string, { machineId, pid, addresses }: NodeRecord): WeirError {
+  const message = `The node name ${name} is held by the machine ${machineId} (${addresses.rtmp}, process ${pid}): give this one its own node.name.`;
+  return new WeirError('EDGE_NAME_TAKEN', message);
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {

@@ -157,8 +157,14 @@ function reasonsOf(
       `Expected since ${member.since.slice(0, 16)}, never heard of: check its NATS address and credentials.`,
     );
   else if (!alive && member) reasons.push(`Silent since ${String(member.last_seen).slice(0, 19)}.`);
+  if (alive?.rival) {
+    const { machineId, address, atMs } = alive.rival;
+    const who = `${machineId === alive.machineId ? 'Another process' : 'Another machine'} (${machineId}, ${address})`;
+    const secondsAgo = Math.max(0, Math.round((Date.now() - atMs) / 1_000));
+    reasons.push(`${who} asked for its name ${secondsAgo} s ago and was refused.`);
+  }
   if (alive && newestVersion !== '' && alive.version !== newestVersion)
-    reasons.push(`Runs version ${alive.version}, others ${newestVersion}.`);
+    reasons.push(`Its version ${alive.version} is too old: others run ${newestVersion}.`);
   const offset = member?.clock_offset;
   if (offset !== null && offset !== undefined && Math.abs(offset) > MAX_CLOCK_OFFSET_SECONDS)
     reasons.push(`Its machine's clock is off by ${offset.toFixed(1)} s.`);

@@ -23,6 +23,18 @@ export interface NodeRecord {
   elected?: boolean;
   /** How much more it can take, 0 (nothing) to 100 (idle). */
   weight?: number;
+  /** Who was last refused this node's name; for some minutes. */
+  rival?: RivalRecord;
+}
+
+/** Who asked for a name that another machine, or another process, holds; also what it says on `CLUSTER_SUBJECT.rival`. */
+export interface RivalRecord {
+  machineId: string;
+  pid: number;
+  /** `host:port` of its RTMP listener. */
+  address: string;
+  /** Unix time, ms. */
+  atMs: number;
 }
 
 /** True when other nodes get streams through this one: an origin, or an edge elected to be one. */

@@ -8,6 +8,7 @@ import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import type { ControlAnswer, ControlRequest } from '@weir/contracts/nats/control';
 import { CLUSTER_SUBJECT } from '@weir/contracts/nats/names';
+import type { RivalRecord } from '@weir/contracts/nats/records';
 
 /** Options of {@link startControl}. */
 export interface ControlOptions {
@@ -17,6 +18,8 @@ export interface ControlOptions {
   answer(request: ControlRequest): ControlAnswer;
   /** Somebody lost its connection to `node`. */
   onSuspect(node: string): void;
+  /** Another machine asked for this node's name. */
+  onRival(rival: RivalRecord): void;
   logger: Logger;
 }
 
@@ -24,6 +27,8 @@ export interface ControlOptions {
 export interface Control {
   /** Tells all nodes that the connection to `node` was lost; not more than once a second and node. */
   tellSuspect(node: string): void;
+  /** Tells the holder of this node's name who was refused it. */
+  tellRival(rival: RivalRecord): void;
   close(): void;
 }
 
@@ -45,6 +50,13 @@ export function startControl(options: ControlOptions): Control {
     }
     message.respond(JSON.stringify(answer));
   };
+  const heardRival = (message: Msg) => {
+    try {
+      options.onRival(message.json<RivalRecord>());
+    } catch (error) {
+      logger.warn({ reason: errorMessage(error) }, 'a rival for the name could not be understood');
+    }
+  };
   const subscribe = () => {
     const { connection, state } = nats;
     // The connection brings its subscriptions back by itself; a new one has none.
@@ -61,6 +73,7 @@ export function startControl(options: ControlOptions): Control {
       on(CLUSTER_SUBJECT.control(node), reply),
       on(CLUSTER_SUBJECT.controlAll, reply),
       on(CLUSTER_SUBJECT.suspect('*'), ({ subject }) => options.onSuspect(subject.split('.').at(-1) ?? '')),
+      on(CLUSTER_SUBJECT.rival(node), heardRival),
     ];
   };
   const stopListening = nats.onChange(subscribe);
@@ -71,6 +84,9 @@ export function startControl(options: ControlOptions): Control {
       if (nats.state !== 'connected' || nowMs - (toldMs.get(suspect) ?? 0) < TELL_AGAIN_MS) return;
       toldMs.set(suspect, nowMs);
       nats.connection?.publish(CLUSTER_SUBJECT.suspect(suspect));
+    },
+    tellRival(rival) {
+      if (nats.state === 'connected') nats.connection?.publish(CLUSTER_SUBJECT.rival(node), JSON.stringify(rival));
     },
     close() {
       stopListening();

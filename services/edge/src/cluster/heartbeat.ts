@@ -1,35 +1,77 @@
-/** A node's sign of life in KV: who it is, how it is reached, how loaded it is; refreshed well within its lease. */
+/**
+ * A node's sign of life in KV: who it is, how it is reached, how loaded it is; refreshed well within its lease. It is also
+ * the node's hold on its name: whoever finds another machine's living record under it does not overwrite it (M9).
+ *
+ *   asking ──nobody's, or our own of before──▶ held ──our lease ran out and another took it──▶ asking
+ *      └──another machine's, or another process's that lives──▶ refused, and asks again at the next beat
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord } from '@weir/contracts/nats/records';
-import type { Bucket } from './buckets.ts';
+import { type Bucket, unlessConflict } from './buckets.ts';
+
+/** Options of {@link startHeartbeat}. */
+export interface HeartbeatOptions {
+  nats: NatsHandle;
+  bucket: Bucket;
+  record: () => NodeRecord;
+  /** The name is this node's; called once for each time it gets it. */
+  onHeld(): void;
+  /** `holder` has the name and lives; called at each beat that finds it so. */
+  onTaken(holder: NodeRecord): void;
+  logger: Logger;
+}
 
 /** A beating heart. */
 export interface Heartbeat {
   /** Writes at once: something changed that others go by. */
   beat(): void;
-  /** Takes the node out of the directory at once; waits at most half a second for NATS. */
+  /** Takes the node out of the directory at once, if it is in it; waits at most half a second for NATS. */
   close(): Promise<void>;
 }
 
 const CLOSE_WAIT_MS = 500;
 
 /** Writes `record()` now, whenever NATS comes back, and every {@link NODE_HEARTBEAT_MS}. */
-export function startHeartbeat(nats: NatsHandle, bucket: Bucket, record: () => NodeRecord, logger: Logger): Heartbeat {
+export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+  const { nats, bucket, record, logger } = options;
   let stopped = false;
   let busy = false;
   let again = false;
+  /** Of our last record; undefined while the name is not held. */
+  let revision: number | undefined;
+  const write = async (kv: KV, now: NodeRecord) => {
+    const value = JSON.stringify(now);
+    if (revision !== undefined) {
+      const next = await unlessConflict(kv.update(now.node, value, revision));
+      if (next !== undefined) {
+        revision = next;
+        return;
+      }
+    }
+    const wasHeld = revision !== undefined;
+    revision = undefined;
+    const entry = await kv.get(now.node);
+    const holder = entry?.operation === 'PUT' ? entry.json<NodeRecord>() : undefined;
+    if (holder && !isOurs(holder, now)) {
+      options.onTaken(holder);
+      return;
+    }
+    revision = await unlessConflict(entry ? kv.update(now.node, value, entry.revision) : kv.create(now.node, value));
+    if (revision === undefined) again = true;
+    else if (!wasHeld) options.onHeld();
+  };
   const beat = async () => {
     again = busy;
     if (busy || stopped) return;
     busy = true;
     try {
-      const now = record();
       const kv = await bucket.open();
-      await kv?.put(now.node, JSON.stringify(now));
+      if (kv) await write(kv, record());
     } catch (error) {
       bucket.reset();
       logger.debug({ reason: errorMessage(error) }, 'a heartbeat was not written');
@@ -45,6 +87,7 @@ export function startHeartbeat(nats: NatsHandle, bucket: Bucket, record: () => N
   });
   run();
   const remove = async () => {
+    if (revision === undefined) return;
     const kv = await bucket.open();
     await kv?.delete(record().node);
   };
@@ -57,4 +100,18 @@ export function startHeartbeat(nats: NatsHandle, bucket: Bucket, record: () => N
       await Promise.race([remove().catch(() => {}), sleep(CLOSE_WAIT_MS, undefined, { ref: false })]);
     },
   };
+}
+
+/** Our own record, or what a process of this machine left behind that is gone. */
+function isOurs(holder: NodeRecord, own: NodeRecord): boolean {
+  return holder.machineId === own.machineId && (holder.pid === own.pid || !isAlive(holder.pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

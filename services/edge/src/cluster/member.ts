@@ -7,7 +7,7 @@ import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import type { ControlAnswer, ControlRequest, ExternalLink, NodeStream } from '@weir/contracts/nats/control';
 import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS, STREAM_LEASE_MS } from '@weir/contracts/nats/names';
-import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
+import type { NodeRecord, NodeRole, RivalRecord } from '@weir/contracts/nats/records';
 import type { ClusterEvent } from '../stats.ts';
 import { Bucket } from './buckets.ts';
 import { type Control, startControl } from './control.ts';
@@ -32,6 +32,10 @@ export interface MemberOptions {
   onChange(stream: string | undefined): void;
   /** Somebody, here or elsewhere, lost its connection to `node`. */
   onSuspect?(node: string): void;
+  /** This node holds its name, or holds it no longer. */
+  onName?(isHeld: boolean): void;
+  /** The name is another machine's, or another process's, and was never this node's: it must not serve under it. */
+  onRefused?(holder: NodeRecord): void;
   /** Something that is to be found in SQL later. */
   onEvent(event: ClusterEvent): void;
   logger: Logger;
@@ -49,6 +53,9 @@ export interface Presence {
   serve(actor: string): void;
 }
 
+/** How long a node tells who was refused its name. */
+const RIVAL_SHOWN_MS = 600_000;
+
 /** See the head of the file. */
 export class Member {
   readonly directory: ClusterDirectory;
@@ -63,6 +70,8 @@ export class Member {
   #heartbeat: Heartbeat | undefined;
   #loadTimer: NodeJS.Timeout | undefined;
   #draining = false;
+  #hasHeldName = false;
+  #rival: RivalRecord | undefined;
   #leaving: Promise<void> | undefined;
 
   constructor(options: MemberOptions) {
@@ -94,6 +103,7 @@ export class Member {
       node,
       answer: (request) => this.#answer(request),
       onSuspect: (suspect) => this.#suspected(suspect),
+      onRival: (rival) => this.#heardRival(rival),
       logger,
     });
   }
@@ -122,7 +132,17 @@ export class Member {
     this.#presence = presence;
     this.#loadTimer = setInterval(() => this.#load.sample(presence.usage()), NODE_HEARTBEAT_MS).unref();
     const { nats, logger } = this.#options;
-    this.#heartbeat = startHeartbeat(nats, this.#nodesBucket, () => this.#record(presence), logger);
+    this.#heartbeat = startHeartbeat({
+      nats,
+      bucket: this.#nodesBucket,
+      record: () => this.#record(presence),
+      onHeld: () => {
+        this.#hasHeldName = true;
+        this.#options.onName?.(true);
+      },
+      onTaken: (holder) => this.#nameTaken(holder, presence.describe()),
+      logger,
+    });
     this.#options.onEvent({ kind: 'mark', mark: 'serving', reason: 'It takes connections.' });
   }
 
@@ -167,7 +187,28 @@ export class Member {
   }
 
   #record(presence: Presence): NodeRecord {
-    return { ...presence.describe(), draining: this.#draining, elected: this.isElected, weight: this.weight };
+    const own = { ...presence.describe(), draining: this.#draining, elected: this.isElected, weight: this.weight };
+    const isRecent = this.#rival && Date.now() - this.#rival.atMs < RIVAL_SHOWN_MS;
+    return isRecent && this.#rival ? { ...own, rival: this.#rival } : own;
+  }
+
+  #nameTaken(holder: NodeRecord, { machineId, pid, addresses }: NodeDescription): void {
+    const { node, onName, onRefused, logger } = this.#options;
+    onName?.(false);
+    this.#control.tellRival({ machineId, pid, address: addresses.rtmp, atMs: Date.now() });
+    const fields = { node, holder: holder.machineId, address: holder.addresses.rtmp, pid: holder.pid };
+    logger.error(
+      fields,
+      'the name of this node is held by another machine or process: give this one its own node.name',
+    );
+    // who has held it serves on, out of the directory: whoever took it meanwhile is the one to be renamed or stopped
+    if (!this.#hasHeldName) onRefused?.(holder);
+  }
+
+  #heardRival(rival: RivalRecord): void {
+    this.#rival = { ...rival, atMs: Date.now() };
+    this.#options.logger.warn({ rival }, 'another machine asked for the name of this node and was refused');
+    this.#heartbeat?.beat();
   }
 
   #elected(elected: boolean): void {

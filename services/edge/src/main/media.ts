@@ -2,15 +2,14 @@
  * Builds what a node is made of before any client comes: its membership of the cluster, the relay listener and pulls that
  * join it with other nodes, and its streams. Before it: main.ts; after it: clients.ts, which lets clients to the streams.
  */
-import { availableParallelism } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import type { StreamRecord } from '@weir/contracts/nats/records';
+import type { NodeRecord, StreamRecord } from '@weir/contracts/nats/records';
 import { Backups } from '../cluster/backups.ts';
 import { Claims } from '../cluster/claims.ts';
 import { Member } from '../cluster/member.ts';
-import { alwaysOnClips, configuredOrigins, joinAddress } from '../node-settings.ts';
+import { alwaysOnClips, configuredOrigins, joinAddress, workersOf } from '../node-settings.ts';
 import { Announcer } from '../relay/announcer.ts';
 import { parseExternalRules } from '../relay/external-rules.ts';
 import { Externals } from '../relay/externals.ts';
@@ -45,6 +44,10 @@ export interface BuildOptions {
 export interface MediaOptions extends BuildOptions {
   /** Key this node signs with as a member of the cluster. */
   relayKey: string;
+  /** The node holds its name, or holds it no longer. */
+  onName(isHeld: boolean): void;
+  /** The name was never this node's: `holder` has it. */
+  onRefused(holder: NodeRecord): void;
 }
 
 /** What {@link startMedia} built. */
@@ -63,7 +66,7 @@ const PROBE_TIMEOUT_MS = 400;
 
 /** @throws ConfigError `EDGE_ORIGIN_ADDRESS`, `EDGE_ALWAYS_ON`, `EDGE_EXTERNAL`; WeirError `EDGE_PORT_TAKEN`. */
 export async function startMedia(options: MediaOptions) {
-  const { config, node, relayKey, nats, observer, onClose, logger } = options;
+  const { config, node, relayKey, nats, observer, onClose, onName, onRefused, logger } = options;
   const { role } = config.node;
   let knownClaims: Claims | undefined;
   let knownBackups: Backups | undefined;
@@ -80,6 +83,8 @@ export async function startMedia(options: MediaOptions) {
       knownBackups?.noticed(stream);
     },
     onSuspect: (suspect) => knownBackups?.suspected(suspect),
+    onName: (isHeld) => onName(isHeld),
+    onRefused: (holder) => onRefused(holder),
     onEvent: (event) => observer.clusterChanged(event),
     logger,
   });
@@ -87,7 +92,7 @@ export async function startMedia(options: MediaOptions) {
   const { directory } = member;
 
   const protocol = new Protocol();
-  const workers = config.node.workers === 0 ? availableParallelism() : config.node.workers;
+  const workers = workersOf(config);
   const Book = workers > 1 ? CrewBook : Connections;
   const connections = new Book(config.limits.connections, observer);
   const { clocks, settings } = hubSettings(config, protocol);
