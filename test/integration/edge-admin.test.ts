@@ -1,5 +1,6 @@
 // The admin API of a real node: who may use it, what it shows, what it does to clients that are on, and what is written down.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
@@ -7,6 +8,7 @@ import { RtmpClientError } from '@weir/edge/rtmp/client';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { faultsOf, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+import { WebSocket } from 'ws';
 
 const closedCount = (node: TestNode, reason: CloseReason) =>
   node.stats().closed.reduce((sum, entry) => sum + (entry.reason === reason ? entry.count : 0), 0);
@@ -80,9 +82,17 @@ describe('the admin API', () => {
     assert.equal((await ask(node, 'DELETE', `/v1/connections/${id}`)).status, 404);
 
     const { body: publishers } = await ask(node, 'GET', '/v1/connections?role=publisher');
+    const socket = new WebSocket(`ws://${node.addresses.http}/live/clip.flv?session=browser`);
+    await once(socket, 'message');
+    const { body: more } = await ask(node, 'GET', '/v1/connections?role=viewer');
+    const browser = more.connections.find(({ session }: { session: string }) => session === 'browser');
+    const ended = once(socket, 'close');
+    await ask(node, 'DELETE', `/v1/connections/${browser.id}`);
+    const [code, reason] = (await ended) as [number, Buffer];
+    assert.deepEqual([code, reason.toString()], [1_008, 'kicked']);
     await ask(node, 'DELETE', `/v1/connections/${publishers.connections[0].id}`);
     await publisher.closed;
-    await waitFor('the count', () => closedCount(node, 'kicked') === 2);
+    await waitFor('the count', () => closedCount(node, 'kicked') === 3);
     other.close();
   });
 

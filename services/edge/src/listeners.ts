@@ -19,7 +19,7 @@ import type { Certificate } from './tls/certificate.ts';
 
 /** Options of {@link startListeners}. */
 export interface ListenersOptions {
-  config: Pick<Config, 'rtmp' | 'http'>;
+  config: Pick<Config, 'rtmp' | 'http' | 'hls'>;
   /** Name of this node. */
   node: string;
   access: Admission;
@@ -50,6 +50,13 @@ export interface Listeners {
 
 /** Connections over the limit that are kept long enough to be told so. */
 const MAX_REFUSALS = 256;
+/** A player of HLS asks for playlist, part and next part at once; its place is one all the same. */
+const SOCKETS_PER_HLS_VIEWER = 3;
+
+/** Sockets an HTTP listener takes for so many connections: its viewers by HLS may have several each. */
+export function httpSockets(connections: number, { hls }: Pick<Config, 'hls'>): number {
+  return connections * (hls.segmentMs > 0 ? SOCKETS_PER_HLS_VIEWER : 1) + MAX_REFUSALS;
+}
 
 /** Starts them all, or none. @throws WeirError `EDGE_PORT_TAKEN` and what else the system answers. */
 export async function startListeners(options: ListenersOptions): Promise<Listeners> {
@@ -90,7 +97,7 @@ export async function startListeners(options: ListenersOptions): Promise<Listene
       certificate: secure ? certificate : undefined,
       player: options.player,
       hls: options.hls,
-      maxConnections,
+      maxConnections: httpSockets(connections.limit, config),
       streams,
       protocol,
       access,
@@ -113,9 +120,10 @@ export async function startListeners(options: ListenersOptions): Promise<Listene
     return {
       ports,
       askToReconnect: async (request) => rtmps.reduce((told, server) => told + server.askToReconnect(request), 0),
-      configure({ limits }) {
+      configure({ limits, hls }) {
         // As many sockets as the limit, and some to be refused with words.
-        for (const server of [...rtmps, ...https]) server.setMaxConnections(limits.connections + MAX_REFUSALS);
+        for (const server of rtmps) server.setMaxConnections(limits.connections + MAX_REFUSALS);
+        for (const server of https) server.setMaxConnections(httpSockets(limits.connections, { hls }));
       },
       close,
     };

@@ -25,7 +25,7 @@ import type { Config } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
 import type { MetricSource } from '@weir/telemetry/measurement';
 import { startHttpServer } from '../http/server.ts';
-import type { Listeners, ListenersOptions } from '../listeners.ts';
+import { httpSockets, type Listeners, type ListenersOptions } from '../listeners.ts';
 import type { ConnectionOpened, MediaObserver } from '../stats.ts';
 import type { OpenConnection } from '../stream/connections.ts';
 import type { CrewBook } from './crew-book.ts';
@@ -153,7 +153,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
     portKey: 'node.dataDir',
     certificate: undefined,
     player: forWorkers(player),
-    maxConnections: connections.limit,
+    maxConnections: httpSockets(connections.limit, config),
     onRefused: (protocol, reason) => connections.refuse(protocol, reason),
   });
   const closing = async (reason: CloseReason) => {
@@ -193,6 +193,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
       },
       configure(next) {
         start.config = next as Config;
+        httpServer.setMaxConnections(httpSockets(next.limits.connections, next));
         tell({ kind: 'configure', config: start.config });
       },
       connectionsOf: async () => (await Promise.all([...runs.values()].map(connectionsOn))).flat(),
