@@ -1,16 +1,18 @@
 /**
- * `npm run bench -- cluster [--nodes 201] [--kill 20] [--streams 1000] [--json]`: the real membership, directory and
+ * `npm run bench -- cluster [--nodes 201] [--kill 20] [--streams 1000] [--viewers] [--json]`: the real membership, directory and
  * election code of a whole cluster against a real nats-server, no media. Kills origins (processes, kill -9) and reports
- * the time to the new steady state, who was elected, the streams that changed their origin, and what it costs NATS.
+ * the time to the new steady state, who was elected, the streams that changed their origin, and what a node, a stream and
+ * a viewer cost NATS, as the server counts it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { STREAM_REFRESH_MS } from '@weir/contracts/nats/names';
 import { startNats } from '@weir/test/harness/nats';
+import { difference, rateOver } from './cluster/cost.ts';
 import type { Order, Roster, Sight } from './cluster/members.ts';
 
 const { values: options } = parseArgs({
@@ -18,6 +20,7 @@ const { values: options } = parseArgs({
     nodes: { type: 'string', default: '201' },
     kill: { type: 'string', default: '20' },
     streams: { type: 'string', default: '1000' },
+    viewers: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -29,8 +32,12 @@ const ORIGINS = Math.max(2, Math.round(NODES * 0.1));
 const EDGE_PROCESSES = 4;
 const LOOK_EVERY_MS = 200;
 const GIVE_UP_MS = 60_000;
-const QUIET_MS = 6_000;
+/** A whole number of heartbeats … */
+const QUIET_MS = 10_000;
+const VIEWER_COST = new URL('./cluster/viewer-cost.ts', import.meta.url).pathname;
 const MEMBERS = new URL('./cluster/members.ts', import.meta.url).pathname;
+
+const NOTHING = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
 
 interface Child {
   process: ChildProcess;
@@ -76,7 +83,6 @@ async function steady(children: Child[], streams: string[], isSteady: (sights: S
 const names = (role: string, count: number) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`);
 const nats = await startNats();
 const children: Child[] = [];
-const watcher = await connect({ servers: nats.url });
 try {
   const edges = names('edge', NODES - ORIGINS);
   const streams = Array.from({ length: STREAMS }, (_, i) => `live/${i}`);
@@ -100,18 +106,22 @@ try {
   children.push(doomed, ...staying, ...edgeChildren);
   await Promise.all(children.map((child) => child.next()));
   const joined = await steady(edgeChildren, [], (sights) => sights.every(({ least }) => least === NODES));
+  const idle = await rateOver(nats, QUIET_MS);
+  const beforeClaims = await nats.traffic();
+  const claimingMs = performance.now();
   const claims = (await Promise.all(edgeChildren.map((child) => child.ask({ kind: 'claim' })))) as {
     granted: number;
   }[];
+  const claimed = await nats.traffic();
+  const claimingS = (performance.now() - claimingMs) / 1_000;
   const before = await steady(edgeChildren, streams, (sights) => agree(sights, (node) => originNames.includes(node)));
 
-  const inMessages = await messagesIn();
   const cpu = await cpuOf(edgeChildren);
-  await sleep(QUIET_MS);
-  const quiet = {
-    messagesPerSecond: Math.round((((await messagesIn()) - inMessages) * 1_000) / QUIET_MS),
-    memberCpuPercent: Math.round((((await cpuOf(edgeChildren)) - cpu) / QUIET_MS) * 1_000) / 10,
-  };
+  const startMs = performance.now();
+  // … and a whole number of refreshes of the streams.
+  const withStreams = await rateOver(nats, STREAM_REFRESH_MS);
+  const passedMs = performance.now() - startMs;
+  const memberCpuPercent = Math.round((((await cpuOf(edgeChildren)) - cpu) / passedMs) * 1_000) / 10;
 
   await doomed.kill();
   const live = NODES - KILL;
@@ -140,14 +150,28 @@ try {
     steadyMs: after.ms,
     streamsMoved: moved,
     streamsOfTheDead: orphaned,
-    ...quiet,
+    memberCpuPercent,
   };
-  if (options.json) console.log(JSON.stringify(result));
-  else console.table(result);
-  if (result.elected !== expected || result.claimsGranted !== STREAMS) process.exitCode = 1;
+  // Heartbeats go on while streams are claimed.
+  const beats = { ...beforeClaims };
+  for (const key of ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut'] as const) beats[key] += idle[key] * claimingS;
+  const viewer = options.viewers ? await viewerCost() : undefined;
+  const costs = {
+    'node, a second': difference(idle, NOTHING, NODES),
+    'stream, once': difference(claimed, beats, STREAMS),
+    'stream, a second': difference(withStreams, idle, STREAMS),
+    ...(viewer === undefined
+      ? {}
+      : { 'viewer, once': { ...NOTHING, bytesIn: Math.round(viewer.bytes / viewer.viewers) } }),
+  };
+  if (options.json) console.log(JSON.stringify({ ...result, costs }));
+  else {
+    console.table(result);
+    console.table(costs);
+  }
+  if (result.elected !== expected || result.claimsGranted !== STREAMS || moved > orphaned) process.exitCode = 1;
 } finally {
   for (const { process: child } of children) child.kill('SIGKILL');
-  await watcher.close();
   await nats.close();
 }
 
@@ -157,12 +181,12 @@ function agree(sights: Sight[], isMeant: (node: string) => boolean): boolean {
   return first?.routes.every((node, i) => isMeant(node) && sights.every(({ routes }) => routes[i] === node)) === true;
 }
 
-/** Messages stored in the buckets so far: every heartbeat, claim and place is one. */
-async function messagesIn(): Promise<number> {
-  const jsm = await jetstreamManager(watcher);
-  let total = 0;
-  for await (const { state } of jsm.streams.list()) total += state.last_seq;
-  return total;
+/** The telemetry that a viewer's coming and going causes. */
+async function viewerCost(): Promise<{ viewers: number; bytes: number }> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', VIEWER_COST, nats.url], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return JSON.parse(await text(child.stdout)) as { viewers: number; bytes: number };
 }
 
 async function cpuOf(asked: Child[]): Promise<number> {

@@ -19,12 +19,22 @@ export interface NatsOptions {
   args?: readonly string[];
 }
 
+/** Totals of a server. */
+export interface NatsTraffic {
+  messagesIn: number;
+  messagesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
 /** A running nats-server. */
 export interface TestNats {
   /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
   readonly port: number;
   readonly dataDir: string;
+  /** What the server has counted since it started: messages and bytes of all clients, in and out. */
+  traffic(): Promise<NatsTraffic>;
   /** Process id of the present server; 0 while none runs. */
   readonly pid: number;
   /** Ends the server as a power cut would and waits until it is gone. */
@@ -62,6 +72,16 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
       const { child } = running;
       return child.exitCode === null && child.signalCode === null ? (child.pid ?? 0) : 0;
     },
+    async traffic() {
+      const varz = (await (await fetch(`${running.monitor}/varz`)).json()) as Record<string, number>;
+      const {
+        in_msgs: messagesIn = 0,
+        out_msgs: messagesOut = 0,
+        in_bytes: bytesIn = 0,
+        out_bytes: bytesOut = 0,
+      } = varz;
+      return { messagesIn, messagesOut, bytesIn, bytesOut };
+    },
     kill9: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     async restart() {
@@ -79,13 +99,13 @@ async function launch(
   dataDir: string,
   port: number,
   args: readonly string[],
-): Promise<{ child: ChildProcess; port: number }> {
+): Promise<{ child: ChildProcess; port: number; monitor: string }> {
   const portsDir = join(dataDir, 'ports');
   rmSync(portsDir, { recursive: true, force: true });
   mkdirSync(portsDir, { recursive: true });
   const child = spawn(
     'nats-server',
-    ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dataDir, '--ports_file_dir', portsDir, ...args],
+    ['-a', '127.0.0.1', '-p', String(port), '-m', '-1', '-js', '-sd', dataDir, '--ports_file_dir', portsDir, ...args],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const killWithUs = () => child.kill('SIGKILL');
@@ -103,22 +123,22 @@ async function launch(
   while (Date.now() < deadline) {
     if (failure) throw failure;
     if (child.exitCode !== null) throw new Error(`nats-server ended at start:\n${log}`);
-    const found = readPort(portsDir);
-    if (found !== undefined) return { child, port: found };
+    const found = readPorts(portsDir);
+    if (found !== undefined) return { child, ...found };
     await delay(10);
   }
   child.kill('SIGKILL');
   throw new Error(`nats-server was not ready after ${START_TIMEOUT_MS} ms:\n${log}`);
 }
 
-/** The client port out of the file the server writes once it listens, or undefined while it is not (wholly) there. */
-function readPort(portsDir: string): number | undefined {
+/** The ports out of the file the server writes once it listens, or undefined while it is not (wholly) there. */
+function readPorts(portsDir: string): { port: number; monitor: string } | undefined {
   const [file] = readdirSync(portsDir);
   if (file === undefined) return undefined;
   try {
-    const ports = JSON.parse(readFileSync(join(portsDir, file), 'utf8')) as { nats?: string[] };
-    const url = ports.nats?.[0];
-    return url === undefined ? undefined : Number(new URL(url).port);
+    const ports = JSON.parse(readFileSync(join(portsDir, file), 'utf8')) as { nats?: string[]; monitoring?: string[] };
+    const [url, monitor] = [ports.nats?.[0], ports.monitoring?.[0]];
+    return url === undefined || monitor === undefined ? undefined : { port: Number(new URL(url).port), monitor };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

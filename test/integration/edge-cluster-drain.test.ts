@@ -1,4 +1,5 @@
-// Draining: streams leave a node without a gap, load balancers are told, and it comes back; all by `weir drain`.
+// Draining: streams leave a node without a gap, load balancers are told, it comes back, and with a deadline it ends, which
+// costs those who are on it one gap; all by `weir drain`.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { PartialConfig } from '@weir/contracts/config/schema';
@@ -12,8 +13,11 @@ import {
   publishClip,
 } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+import { PersistentPublisher, PersistentViewer } from '../chaos/clients.ts';
 import { weir } from './cli-process.ts';
 
+/** A client connects again after some 300 ms; the machine may be busy. */
+const ONE_GAP_MS = 4_000;
 const relays = (node: TestNode) => node.stats().connections.find(({ role }) => role === 'relay')?.open ?? 0;
 const json = async (url: string) => {
   const response = await fetch(url);
@@ -99,5 +103,39 @@ describe('a node that is drained', () => {
       /There is no node edge-z: alive are origin-1, origin-2, edge-a, edge-b\. \[DRAIN_UNKNOWN\]/,
     );
     assert.match((await drain('no node')).stderr, /\[DRAIN_NODE\]/);
+  });
+
+  it('with a deadline ends, and costs whoever is on it one gap: they connect again, publisher and viewers', async () => {
+    /** First edge B, as long as it lives; then edge A. */
+    const urls = () => {
+      let calls = 0;
+      return (stream: string) => {
+        calls += 1;
+        return (calls === 1 ? edgeB : edgeA).rtmpUrl(stream);
+      };
+    };
+    const [there, onA] = [urls, () => (stream: string) => edgeA.rtmpUrl(stream)];
+    const people = new PersistentPublisher('live/leaving', there());
+    const viewers: PersistentViewer[] = [];
+    try {
+      await waitFor('the publisher', () => edgeB.streams().some(({ source }) => source === 'publisher'));
+      viewers.push(...[there, there, there, onA].map((url) => new PersistentViewer('live/leaving', url())));
+      viewers.push(new PersistentViewer('live/drained', there()));
+      await waitFor('frames', () => viewers.every(({ frames }) => frames > 50));
+      for (const one of viewers) one.takeLongestPauseMs();
+      const { status, stdout } = await drain('edge-b', '--deadline', '1', '--wait', '20');
+      assert.deepEqual([status, stdout.trim().split('\n').at(-1)], [0, 'edge-b is gone.']);
+      const seen = viewers.map(({ frames }) => frames);
+      await waitFor('frames elsewhere', () => viewers.every(({ frames }, i) => frames > (seen[i] ?? 0) + 25));
+      const pauses = viewers.map((one) => one.takeLongestPauseMs());
+      assert.ok(Math.max(...pauses) <= ONE_GAP_MS, `pauses of ${pauses.join(', ')} ms`);
+      assert.deepEqual(
+        viewers.map(({ reconnects }) => reconnects),
+        [1, 1, 1, 0, 1],
+        'who was elsewhere kept its connection',
+      );
+    } finally {
+      await Promise.all([people, ...viewers].map((one) => one.stop()));
+    }
   });
 });
