@@ -34,6 +34,8 @@ export interface TestPoint {
   kind: 'counter' | 'gauge' | 'cumulative' | 'up-down-counter';
   value: number;
   timeMs: number;
+  /** Since when it is counted; default: as `timeMs`. */
+  startMs?: number;
   unit?: string;
   attributes?: Record<string, string | number | boolean>;
 }
@@ -69,8 +71,8 @@ export function metricsPayload(
   const byMetric = Map.groupBy(points, ({ metric, kind }) => `${kind} ${metric}`);
   for (const group of byMetric.values()) {
     const [{ metric, kind, unit = '' }] = group as [TestPoint];
-    const dataPoints = group.map(({ timeMs, value, attributes = {} }) => ({
-      startTime: hrTime(timeMs),
+    const dataPoints = group.map(({ timeMs, startMs = timeMs, value, attributes = {} }) => ({
+      startTime: hrTime(startMs),
       endTime: hrTime(timeMs),
       attributes,
       value,
@@ -160,6 +162,11 @@ export class TestOutbox {
   /** Highest sequence sent. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  /** Numbers `messages` that are never sent, as an outbox does that dropped them at its bounds. */
+  skip(messages: number): void {
+    this.#sequence += messages;
   }
 
   /** Publishes and resolves with the stream sequence when JetStream has it; tries on while NATS is away. */

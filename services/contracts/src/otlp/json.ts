@@ -60,6 +60,14 @@ const exponentialPoint = (): Message => ({
   max: [13, 'double'],
   zeroThreshold: [14, 'double'],
 });
+const summaryPoint = (): Message => ({
+  attributes: [7, keyValue, 'list'],
+  ...times,
+  count: [4, 'fixed64'],
+  sum: [5, 'double'],
+  quantileValues: [6, () => ({ quantile: [1, 'double'], value: [2, 'double'] }), 'list'],
+  flags: [8, 'int'],
+});
 const temporality: Message = { aggregationTemporality: [2, 'int'] };
 const metric = (): Message => ({
   name: [1, 'string'],
@@ -69,6 +77,7 @@ const metric = (): Message => ({
   sum: [7, () => ({ dataPoints: [1, numberPoint, 'list'], ...temporality, isMonotonic: [3, 'bool'] })],
   histogram: [9, () => ({ dataPoints: [1, histogramPoint, 'list'], ...temporality })],
   exponentialHistogram: [10, () => ({ dataPoints: [1, exponentialPoint, 'list'], ...temporality })],
+  summary: [11, () => ({ dataPoints: [1, summaryPoint, 'list'] })],
 });
 const logRecord = (): Message => ({
   timeUnixNano: [1, 'fixed64'],

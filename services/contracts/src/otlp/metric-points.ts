@@ -68,6 +68,14 @@ export interface ExponentialPoint extends PointBase {
   negative: ExponentialBuckets;
 }
 
+/** A point of a summary: what was counted since the sender's start, and quantiles of what came lately. */
+export interface SummaryPoint extends PointBase {
+  count: number;
+  sum: number;
+  /** Quantile (0..1) and its value. */
+  quantiles: [quantile: number, value: number][];
+}
+
 /** Told in the order of the bytes; what it is handed is valid only during the call. */
 export interface MetricsVisitor {
   /** A resource, as the raw bytes of its message; false passes over all its metrics. */
@@ -78,4 +86,6 @@ export interface MetricsVisitor {
   histogram(point: HistogramPoint): void;
   /** Without it such points are passed over. */
   exponential?(point: ExponentialPoint): void;
+  /** Likewise. */
+  summary?(point: SummaryPoint): void;
 }

@@ -13,6 +13,7 @@ import type {
   NumberPoint,
   PointBase,
 } from './metric-points.ts';
+import { newSummaryPoint, readSummaryField } from './summary.ts';
 import { OtlpError, WIRE, WireReader } from './wire.ts';
 
 export type {
@@ -24,6 +25,7 @@ export type {
   MetricsVisitor,
   NumberPoint,
   PointBase,
+  SummaryPoint,
 } from './metric-points.ts';
 
 /** AggregationTemporality of sums and histograms. */
@@ -165,6 +167,7 @@ class MetricsWalker {
       else if (kind === 'gauge' || kind === 'sum') this.#numberPoint(this.#enter(end));
       else if (kind === 'histogram') this.#histogramPoint(this.#enter(end));
       else if (kind === 'exponential-histogram' && this.#visitor.exponential) this.#exponentialPoint(this.#enter(end));
+      else if (kind === 'summary' && this.#visitor.summary) this.#summaryPoint(this.#enter(end));
       else reader.skip(end);
     }
   }
@@ -305,6 +308,18 @@ class MetricsWalker {
     else if (field === 13) point.max = reader.double(end);
     else if (field === 14) point.zeroThreshold = reader.double(end);
     else reader.skip(end);
+  }
+
+  #summaryPoint(end: number): void {
+    const reader = this.#reader;
+    const point = newSummaryPoint(reader.bytes);
+    while (reader.pos < end) {
+      const tagStart = reader.pos;
+      const field = reader.field(end);
+      if (field === NUMBER_ATTRIBUTES) this.#attribute(point, tagStart, end);
+      else readSummaryField(reader, field, end, point);
+    }
+    this.#visitor.summary?.(point);
   }
 
   /** @throws OtlpError when there are more than {@link MAX_BUCKETS}. */

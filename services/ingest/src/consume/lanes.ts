@@ -32,7 +32,7 @@ export type Lane = 'next' | 'ahead';
 /** Where a batch of the second lane stands, see {@link Intent}; undefined for one of the first. */
 type Ahead = Intent['ahead'];
 
-/** The second lane begins so long before the end of the stream: a sample of every node lies in it. */
+/** The second lane begins so long before the end of the stream, at most: a sample of every node lies in it. */
 const BEGIN_BEFORE_END_MS = 10_000;
 /** A pipeline that goes down again and again reads in order once it has left so many gaps. */
 const MAX_RANGES = 32;
@@ -117,16 +117,22 @@ export class Lanes {
   async leap(lane: Lane, message: TelemetryMessage): Promise<boolean> {
     const { newestFirstAfterMs, manager } = this.#options;
     const { storedAtMs } = message;
-    if (newestFirstAfterMs === 0 || Date.now() - storedAtMs < newestFirstAfterMs) return false;
-    if ((lane === 'next' && this.#ahead) || this.#ranges.length >= MAX_RANGES) return false;
-    if (performance.now() - this.#lookedAtMs < LOOK_EVERY_MS) return false;
+    // a second leap leaves a gap behind that waits for the backlog: only when the lane is far behind itself
+    const afterMs = lane === 'next' ? newestFirstAfterMs : 2 * newestFirstAfterMs;
+    if (newestFirstAfterMs === 0 || Date.now() - storedAtMs < afterMs) return false;
+    const isOpen = lane === 'next' ? this.#ahead !== undefined : this.#place === 'begins';
+    if (isOpen || this.#ranges.length >= MAX_RANGES || performance.now() - this.#lookedAtMs < LOOK_EVERY_MS)
+      return false;
     this.#lookedAtMs = performance.now();
     const { state } = await manager.streams.info(TELEMETRY_STREAM);
     const endMs = Date.parse(state.last_ts);
     // not ours but the stream's clock decides
-    if (endMs - storedAtMs < newestFirstAfterMs) return false;
+    if (endMs - storedAtMs < afterMs) return false;
     // after the message, which the first lane reads
-    await this.#open(new Date(Math.max(endMs - BEGIN_BEFORE_END_MS, storedAtMs + 1)), 'begins');
+    await this.#open(
+      new Date(Math.max(endMs - Math.min(BEGIN_BEFORE_END_MS, newestFirstAfterMs / 2), storedAtMs + 1)),
+      'begins',
+    );
     return true;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Turns OTLP metrics into rows: gauges and sums into `metric_samples`, histograms of both kinds into `histogram_samples`
+ * Turns OTLP metrics into rows: gauges, sums and summaries into `metric_samples`, histograms of both kinds into `histogram_samples`
  * (cumulative ones of others than our nodes become deltas first),
  * and a row of `metric_series` for each series this copy has not described for an hour. What it can't use it skips and
  * counts by reason. All of it depends on the message alone, never on the clock.
@@ -13,9 +13,11 @@ import {
   type MetricsVisitor,
   type NumberPoint,
   type PointBase,
+  type SummaryPoint,
   TEMPORALITY,
 } from '@weir/contracts/otlp/metrics';
 import { nanosToMillis, WireReader } from '@weir/contracts/otlp/wire';
+import { WireWriter } from '@weir/contracts/otlp/wire-writer';
 import { TABLE } from '@weir/contracts/tables';
 import type { CumulativeState } from './cumulative.ts';
 import type { DecodeCounts, SkipReason } from './decode-counts.ts';
@@ -60,6 +62,7 @@ export class MetricsDecoder implements MetricsVisitor {
   #window: TimeWindow | undefined;
   #resource: ResourceEntry | undefined;
   #metric: MetricEntry | undefined;
+  #summaryHead: MetricHead = { name: '', unit: '', kind: 'none', temporality: 0, isMonotonic: false, points: 0 };
   #attributesField = 0;
   #timeLow = -1;
   #timeHigh = -1;
@@ -89,6 +92,8 @@ export class MetricsDecoder implements MetricsVisitor {
     const kind = this.#kindOf(head);
     if (kind === undefined) return false;
     this.#metric = metricOf(this.#resource as ResourceEntry, head, kind);
+    // the walker's own is overwritten
+    if (head.kind === 'summary') this.#summaryHead = { ...head };
     this.#attributesField = attributesField(head.kind);
     this.#target.samples.begin(this.#metric.owner);
     return true;
@@ -107,6 +112,29 @@ export class MetricsDecoder implements MetricsVisitor {
   exponential(point: ExponentialPoint): void {
     const skipped = this.#addExponential(point);
     if (skipped !== undefined) this.#target.counts.skip(skipped, 1);
+  }
+
+  /** As Prometheus has it: `name.count` and `name.sum` are counters, each quantile is a gauge `name` with its number. */
+  summary(point: SummaryPoint): void {
+    const head = this.#summaryHead;
+    const gauge = this.#metric as MetricEntry;
+    const add = (
+      metric: MetricEntry,
+      isCumulative: boolean,
+      value: number,
+      source: Pick<PointBase, 'source' | 'start' | 'end'>,
+    ) => {
+      this.#metric = metric;
+      this.#isCumulative = isCumulative;
+      this.#target.samples.begin(metric.owner);
+      this.number({ ...point, ...source, value });
+    };
+    const resource = this.#resource as ResourceEntry;
+    const counter = (name: string, unit: string) => metricOf(resource, { ...head, name, unit }, 'counter');
+    add(counter(`${head.name}.count`, '1'), true, point.count, point);
+    add(counter(`${head.name}.sum`, head.unit), true, point.sum, point);
+    for (const [quantile, value] of point.quantiles) add(gauge, false, value, withQuantile(point, quantile));
+    this.#metric = gauge;
   }
 
   #addNumber(point: NumberPoint): SkipReason | undefined {
@@ -186,17 +214,18 @@ export class MetricsDecoder implements MetricsVisitor {
     this.#isCumulative = false;
     if (head.kind === 'gauge') return 'gauge';
     const isDelta = head.temporality === TEMPORALITY.delta;
-    this.#isCumulative = !isDelta && head.temporality === TEMPORALITY.cumulative && this.#sums !== undefined;
-    const isUsable = isDelta || this.#isCumulative;
-    if (head.kind === 'sum' && head.isMonotonic && isUsable) return 'counter';
-    if (head.kind === 'sum' && !head.isMonotonic && !isDelta) {
-      // a level: stored as it is
-      this.#isCumulative = false;
-      return 'up-down-counter';
+    const isCumulative = head.temporality === TEMPORALITY.cumulative;
+    // a level: stored as it is; and what it changed by: adds up like a counter, but may be negative
+    if (head.kind === 'sum' && !head.isMonotonic && (isDelta || isCumulative))
+      return isDelta ? 'change' : 'up-down-counter';
+    // a summary counts since the sender's start
+    this.#isCumulative = (isCumulative || head.kind === 'summary') && this.#sums !== undefined;
+    if (isDelta || this.#isCumulative) {
+      if (head.kind === 'sum') return 'counter';
+      if (head.kind === 'summary') return 'gauge';
+      if (head.kind === 'histogram' || head.kind === 'exponential-histogram') return 'histogram';
     }
-    const isHistogram = head.kind === 'histogram' || head.kind === 'exponential-histogram';
-    if (isHistogram && isUsable) return 'histogram';
-    counts.skip(head.kind === 'sum' || isHistogram ? 'temporality' : 'unsupported', head.points);
+    counts.skip(head.kind === 'none' ? 'unsupported' : 'temporality', head.points);
     return undefined;
   }
 
@@ -246,6 +275,16 @@ export class MetricsDecoder implements MetricsVisitor {
     }
     return text;
   }
+}
+
+/** The raw attributes of a summary's point and one more, `quantile`. */
+function withQuantile(point: SummaryPoint, quantile: number): Pick<PointBase, 'source' | 'start' | 'end'> {
+  const value = new WireWriter().text(1, String(quantile)).finish();
+  const source = new WireWriter()
+    .raw(point.source.subarray(point.start, point.end))
+    .bytes(attributesField('summary'), new WireWriter().text(1, 'quantile').bytes(2, value).finish())
+    .finish();
+  return { source, start: 0, end: source.length };
 }
 
 /** A count as far as a number holds it: beyond 2^53 its decimal text could exceed a UInt64. */

@@ -20,8 +20,8 @@ const MAX_METRICS_PER_RESOURCE = 10_000;
 /** How long a described series stays admitted; as long as it is not described again. */
 const ADMISSION_MS = 3_600_000;
 
-/** Kind of a metric as it stands in `metric_series`. */
-export type SeriesKind = 'counter' | 'up-down-counter' | 'gauge' | 'histogram';
+/** Kind of a metric as it stands in `metric_series`; `change`: what a level changed by, adds up and may be negative. */
+export type SeriesKind = 'counter' | 'change' | 'up-down-counter' | 'gauge' | 'histogram';
 
 /** One metric of one resource. */
 export interface MetricEntry {

@@ -1,12 +1,13 @@
 /**
  * Puts Faro payloads into JetStream and waits for its word. Before it: the receiver; after it: the telemetry stream, where
- * a message id that was seen within its window (two minutes) is not stored again.
+ * a message id that was seen within its window (five minutes) is not stored again.
  */
 import { jetstream } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { HEADER, partitionOf, telemetrySubject } from '@weir/contracts/nats/names';
+import type { FaroPiece } from './pieces.ts';
 
 /** What became of a payload. */
 export type PublishOutcome = 'stored' | 'duplicate' | 'unavailable';
@@ -41,7 +42,25 @@ export class FaroPublisher {
   }
 
   /**
-   * Resolves when JetStream has stored the payload, or won't.
+   * Publishes all pieces of a payload. `unavailable` when one was not stored: the sender tries again, and those that were
+   * are then known by their ids.
+   */
+  async publishAll(
+    pieces: readonly FaroPiece[],
+    typeOf: (piece: FaroPiece) => string,
+    id: string | undefined,
+  ): Promise<PublishOutcome> {
+    const outcomes = await Promise.all(
+      pieces.map((piece, index) =>
+        this.publish(piece.data, typeOf(piece), id === undefined || index === 0 ? id : `${id}/${index}`),
+      ),
+    );
+    if (outcomes.includes('unavailable')) return 'unavailable';
+    return outcomes.includes('stored') ? 'stored' : 'duplicate';
+  }
+
+  /**
+   * Resolves when JetStream has stored the message, or won't.
    * @param id message id for de-duplication; undefined = none.
    */
   async publish(payload: Uint8Array, contentType: string, id: string | undefined): Promise<PublishOutcome> {

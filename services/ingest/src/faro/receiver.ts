@@ -3,8 +3,6 @@
  * receiver does (202 401 413 429 400), but a 202 means that JetStream has the payload. Before it: browsers; after it: the
  * same writers that take the nodes' telemetry.
  */
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import type { Config } from '@weir/contracts/config/schema';
@@ -13,7 +11,8 @@ import { TELEMETRY_MAX_PAYLOAD_BYTES } from '@weir/contracts/nats/names';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { formatFaroType } from './content-type.ts';
 import { FaroKeys } from './keys.ts';
-import { FaroPayloadError, parseFaroPayload, tooLarge, unzipped } from './payload.ts';
+import { FaroPayloadError, parseFaroPayload, unzipped } from './payload.ts';
+import { piecesOf } from './pieces.ts';
 import type { FaroPublisher } from './publisher.ts';
 import { subnetOf } from './subnet.ts';
 
@@ -43,7 +42,6 @@ const HEADERS = [
 const PREFLIGHT_SECONDS = 7_200;
 /** Asked of a sender when NATS is away or more is on its way than may be. */
 const RETRY_SECONDS = 5;
-const compress = promisify(gzip);
 
 /** Adds the route and all that belongs to it; nothing of it reaches the app's other routes. */
 export async function registerFaro(app: FastifyInstance, deps: FaroDeps): Promise<void> {
@@ -94,13 +92,11 @@ async function collect(request: FastifyRequest, reply: FastifyReply, deps: FaroD
   const { maxBodyBytes } = deps.config;
   const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const body = headerOf(request, 'content-encoding') === 'gzip' ? await unzipped(sent, maxBodyBytes) : sent;
-  parseFaroPayload(body);
-  const isLarge = body.length > TELEMETRY_MAX_PAYLOAD_BYTES;
-  const payload = isLarge ? await compress(body) : body;
-  if (payload.length > TELEMETRY_MAX_PAYLOAD_BYTES) throw tooLarge(TELEMETRY_MAX_PAYLOAD_BYTES);
-  const outcome = await deps.publisher.publish(
-    payload,
-    formatFaroType({ gzip: isLarge, subnet: subnetOf(request.ip), key: request.faroKey }),
+  const pieces = await piecesOf(parseFaroPayload(body), body, TELEMETRY_MAX_PAYLOAD_BYTES);
+  const sender = { subnet: subnetOf(request.ip), key: request.faroKey };
+  const outcome = await deps.publisher.publishAll(
+    pieces,
+    ({ gzip }) => formatFaroType({ gzip, ...sender }),
     idempotencyKey(request),
   );
   if (outcome === 'unavailable') return refuse(reply, 503, 'telemetry cannot be taken at the moment', RETRY_SECONDS);

@@ -5,7 +5,7 @@
  */
 import { readAttributes } from '@weir/contracts/otlp/attributes';
 import { walkLogs } from '@weir/contracts/otlp/logs';
-import { walkMetrics } from '@weir/contracts/otlp/metrics';
+import { type MetricHead, TEMPORALITY, walkMetrics } from '@weir/contracts/otlp/metrics';
 import { WIRE, WireReader } from '@weir/contracts/otlp/wire';
 import { WireWriter } from '@weir/contracts/otlp/wire-writer';
 import { namedResource, senderNode } from './sender.ts';
@@ -48,7 +48,7 @@ export function splitRequest(
   return result;
 }
 
-/** Reads all of it once, so that what JetStream keeps can be decoded; summaries are known to be left out later. */
+/** Reads all of it once, so that what JetStream keeps can be decoded, and says what will be left out then. */
 function check(signal: 'metrics' | 'logs', bytes: Buffer, result: SplitRequest): void {
   if (signal === 'logs') {
     walkLogs(bytes, { resource: () => true, record() {} });
@@ -57,15 +57,27 @@ function check(signal: 'metrics' | 'logs', bytes: Buffer, result: SplitRequest):
   walkMetrics(bytes, {
     resource: () => true,
     metric(head) {
-      if (head.kind !== 'summary') return true;
-      result.rejected += head.points;
-      result.reasons.add('Summaries are not stored: send histograms.');
+      const reason = unusable(head);
+      if (reason === undefined) return true;
+      // of a kind that is not known, its points neither
+      result.rejected += Math.max(1, head.points);
+      result.reasons.add(reason);
       return false;
     },
     number() {},
     histogram() {},
     exponential() {},
+    summary() {},
   });
+}
+
+/** Why no point of a metric can be stored. */
+function unusable({ name, kind, temporality }: MetricHead): string | undefined {
+  const shown = JSON.stringify(name.slice(0, 63));
+  if (name === '') return 'A metric has no name.';
+  if (kind === 'none') return `The metric ${shown} is of a kind that is not known.`;
+  if (kind === 'gauge' || kind === 'summary' || temporality !== TEMPORALITY.unspecified) return undefined;
+  return `The ${kind} ${shown} does not say whether it is cumulative or delta.`;
 }
 
 function splitResource(

@@ -33,7 +33,7 @@ export interface BatchWriterOptions {
   metrics: IngestMetrics;
   logger: Logger;
   /** Told why nothing can be written at the moment, and undefined when it can. */
-  onProblem(problem: string | undefined): void;
+  onProblem: (problem: string | undefined) => void;
 }
 
 /** A part of a batch: its messages from index `from` up to but not with `to`. */

@@ -73,7 +73,7 @@ export async function gather(
     return undefined;
   }
   // with a backlog there is no need to wait, and the other lane should not
-  const share = lanes.isCatchingUp ? CATCH_UP_SHARE : 1;
+  const share = lanes.isCatchingUp && lane === 'next' ? BACKLOG_SHARE : 1;
   const deadlineMs = performance.now() + (lanes.isCatchingUp ? 0 : limits.maxDelayMs);
   const collector = new Collector(source, lane, false);
   let yieldAtMs = performance.now() + YIELD_AFTER_MS;
@@ -89,8 +89,8 @@ export async function gather(
   return signal.aborted ? undefined : collector.end();
 }
 
-/** The two lanes share the time, so their batches are smaller. */
-const CATCH_UP_SHARE = 0.5;
+/** Batches of a backlog are smaller: the newest wait for them. */
+const BACKLOG_SHARE = 0.5;
 
 async function more(
   reader: PartitionReader,
