@@ -41,7 +41,7 @@ describe('an app that is always on', () => {
     filler = await makeClip();
     const start = (name: string, role: 'edge' | 'origin') => {
       const relay = { lingerMs: 200, stallTimeoutMs: 1_000 };
-      const stream = { alwaysOn: [`on=${filler.path}`], notFoundWaitMs: 2_000, publisherGraceMs: 2_000 };
+      const stream = { alwaysOn: [`on=${filler.path}`], notFoundWaitMs: 2_000, publisherGraceMs: 1_000 };
       return startTestNode({
         node: { name, role },
         nats: { servers: [nats.url] },
@@ -61,7 +61,7 @@ describe('an app that is always on', () => {
   it('shows the clip to viewers who come before any publisher, and to a real player', async () => {
     const [, b] = edges as [TestNode, TestNode];
     const viewer = await playStream(b.rtmpUrl('on/nobody'));
-    await more('frames of the clip', [viewer], 100);
+    await more('frames of the clip', [viewer], 75);
     assert.ok(showsFiller(viewer));
     assert.deepEqual(faultsOf(viewer), [], 'over the loop’s seam too');
     assert.equal(sourceOn(b, 'on/nobody'), 'filler');
@@ -84,7 +84,7 @@ describe('an app that is always on', () => {
     first.client.close(); // without a good-bye
     await waitFor('the clip', () => viewers.every(showsFiller));
     // Longer than the grace time, after which viewers of other apps are put out.
-    await more('five seconds of the clip', viewers, 125);
+    await more('three seconds of the clip', viewers, 75);
     const second = await publishClip(b.rtmpUrl('on/show'));
     await waitFor('the stream again', () => viewers.every(showsLive));
     await more('the stream', viewers);
@@ -102,6 +102,37 @@ describe('an app that is always on', () => {
     }
     assert.ok(!origin.streams().some(({ source }) => source === 'filler'), 'origins show nothing of their own');
     await third.close();
+  });
+
+  it('works on an edge with workers, and in HLS', async () => {
+    const settings: PartialConfig = {
+      node: { name: 'edge-w', workers: 2 },
+      stream: { alwaysOn: [`on=${filler.path}`], publisherGraceMs: 1_000, backups: ['on'] },
+    };
+    const crew = await startTestNode(settings);
+    try {
+      const viewers = await Promise.all([1, 2].map(() => playStream(crew.rtmpUrl('on/workers'))));
+      await more('the clip', viewers);
+      assert.ok(viewers.every(showsFiller));
+      const playlist = await fetch(crew.httpUrl('/on/workers.m3u8'));
+      assert.equal(playlist.status, 200);
+      const first = await publishClip(crew.rtmpUrl('on/workers'));
+      const second = await publishClip(crew.rtmpUrl('on/workers'));
+      await waitFor('the stream', () => viewers.every(showsLive));
+      first.client.close();
+      await more('the stream from the one that stood by', viewers, 50);
+      assert.ok(viewers.every(showsLive));
+      second.client.close();
+      await waitFor('the clip again', () => viewers.every(showsFiller));
+      await more('the clip', viewers);
+      for (const viewer of viewers) {
+        assert.equal(viewer.isClosed, false);
+        assert.deepEqual(faultsOf(viewer), []);
+        viewer.close();
+      }
+    } finally {
+      await crew.close();
+    }
   });
 
   it('keeps other apps as they are', async () => {
