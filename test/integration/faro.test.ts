@@ -1,5 +1,6 @@
 /** Browsers' measurements from HTTP to rows, with the real parts: the receiver's answers, and what is in the tables then. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
@@ -192,6 +193,67 @@ describe('the Faro receiver', () => {
     assert.equal(seen.stalls, '2');
   });
 
+  it('keeps streams, edges and minutes apart, and sums to what was sent', async () => {
+    const firstMs = Math.floor(Date.now() / 60_000) * 60_000 - 120_000;
+    /** Distinct figures per place: stream number s, node number n, minute number m. */
+    const placed = (s: number, n: number, m: number, type: string, values: Record<string, number>) => ({
+      type: `player.${type}`,
+      values,
+      timestamp: new Date(firstMs + m * 60_000 + 1_000).toISOString(),
+      context: { app: 'live', stream: `known-${s}`, node: `edge-${n}`, connection: `c-${s}-${n}` },
+    });
+    const expected = new Map<string, object>();
+    for (const s of [1, 2])
+      for (const n of [1, 2])
+        for (const m of [0, 1]) {
+          const weight = s * 100 + n * 10 + m;
+          await post(
+            payload(`known-${s}-${n}`, {
+              measurements: [
+                placed(s, n, m, 'start', { total_ms: weight }),
+                placed(s, n, m, 'stall', { duration_ms: weight }),
+                placed(s, n, m, 'stall', { duration_ms: weight * 2 }),
+                placed(s, n, m, 'reconnect', { away_ms: 1, attempts: 1 }),
+                placed(s, n, m, 'rate', { rate: 1.1, delay_ms: 1 }),
+                placed(s, n, m, 'heartbeat', {
+                  ...{ watched_ms: weight * 10, delay_ms: weight, frames_decoded: weight, frames_dropped: m },
+                }),
+              ],
+            }),
+          );
+          expected.set(`known-${s} edge-${n} ${m}`, {
+            ...{ sessions: '1', stalled: '1', starts: '1', start: weight, stalls: '2', stall_ms: String(weight * 3) },
+            ...{ longest: String(weight * 2), watched: String(weight * 10), delays: '1', delay: weight },
+            ...{ decoded: String(weight), dropped: String(m), reconnects: '1' },
+          });
+        }
+    const columns = `uniqMerge(sessions) AS sessions, uniqMerge(stalled_sessions) AS stalled, sum(starts) AS starts,
+      quantilesTDigestMerge(0.5, 0.95, 0.99)(start_ms)[1] AS start, sum(stalls) AS stalls, sum(stall_ms) AS stall_ms,
+      max(longest_stall_ms) AS longest, sum(watched_ms) AS watched, sum(delays) AS delays,
+      quantilesTDigestMerge(0.5, 0.95, 0.99)(delay_ms)[1] AS delay, sum(frames_decoded) AS decoded,
+      sum(frames_dropped) AS dropped, sum(reconnects) AS reconnects`;
+    const rows = await eventually(
+      () =>
+        pipeline.rows(
+          `SELECT stream, node, intDiv(toUnixTimestamp(time) - ${firstMs / 1_000}, 60) AS minute, ${columns}
+            FROM viewer_1m WHERE startsWith(stream, 'known-') GROUP BY stream, node, minute ORDER BY stream, node, minute`,
+        ),
+      (found) => found.length === expected.size,
+    );
+    const seen = rows.map(({ stream, node, minute, start, delay, ...rest }) => [
+      `${stream} ${node} ${minute}`,
+      { ...rest, start: Number(start), delay: Number(delay) },
+    ]);
+    const sorted = (some: readonly (readonly [string, object])[]) =>
+      some.map(([place, row]) => [place, Object.fromEntries(Object.entries(row).sort())]);
+    assert.deepEqual(sorted(seen as [string, object][]), sorted([...expected]));
+    // 8 places of weight 110 to 221: (110+111+120+121+210+211+220+221) × 3 ms of stalls.
+    const [total] = await pipeline.rows(
+      `SELECT sum(stall_ms) AS stall_ms, uniqMerge(sessions) AS sessions FROM viewer_1h WHERE startsWith(stream, 'known-')`,
+    );
+    assert.deepEqual(total, { stall_ms: '3972', sessions: '4' });
+  });
+
   it('drops a payload it had before, by Idempotency-Key, and tells pages apart', async () => {
     const headers = { 'idempotency-key': 'same' };
     const body = payload('twice', { measurements: [measurement('twice')] });
@@ -259,6 +321,31 @@ describe('the Faro receiver', () => {
       ({ n }) => n === '3000',
     );
     assert.equal(row.longest, '260');
+  });
+
+  it('cuts what is too large for a message even packed, and drops it whole when it comes again', async () => {
+    const noise = () => randomBytes(750).toString('base64');
+    const logs = Array.from({ length: 900 }, () => ({ level: 'info', message: noise() }));
+    const measurements = [measurement('cut')];
+    const body = payload('cut', { logs, measurements });
+    assert.ok(gzipSync(JSON.stringify(body)).length > 524_288);
+    const headers = { 'idempotency-key': 'cut-1' };
+    for (let i = 0; i < 2; i++) assert.equal((await post(body, { headers })).status, 202);
+    await post(payload('cut', { measurements: [measurement('cut', { type: 'last' })] }));
+    await eventually(
+      () => pipeline.rows("SELECT 1 FROM viewer_measurements WHERE stream = 'cut' AND type = 'last'"),
+      (rows) => rows.length === 1,
+    );
+    const { n, different } = await pipeline.row(
+      "SELECT count() AS n, uniqExact(message) AS different FROM viewer_events WHERE session_id = 'cut'",
+    );
+    assert.deepEqual([n, different], ['900', '900']);
+    const { starts } = await pipeline.row(
+      "SELECT count() AS starts FROM viewer_measurements WHERE stream = 'cut' AND type = 'player.start'",
+    );
+    assert.equal(starts, '1');
+    const one = payload('cut', { logs: [{ level: 'info', message: randomBytes(600_000).toString('base64') }] });
+    assert.equal((await post(one)).status, 413, 'a single item larger than a message');
   });
 
   it('lets the named pages ask from elsewhere, and no others', async () => {

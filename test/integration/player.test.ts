@@ -229,9 +229,10 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     const [first = 0] = holdStallsTrue(watched);
     test.diagnostic(`told ${first} ms, the playhead stood still for ${Math.round(watched.still)} ms`);
     assert.ok(first > 0, 'the buffer did not last');
+    // The playhead of the next source may move before its first frame is on the screen, never after.
     assert.ok(
-      Math.abs(first - watched.still) < 600,
-      `told ${first} ms, the playhead stood still for ${watched.still} ms`,
+      watched.still < first + 300 && watched.still > first / 2,
+      `the playhead stood still for ${watched.still} ms`,
     );
     await leaveAll();
     const [row] = await waitFor('the stall in SQL', async () => {

@@ -15,10 +15,11 @@ import { WeirError } from '../errors.ts';
 import { DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECT_PREFIX, TELEMETRY_STREAM, TELEMETRY_SUBJECT_PREFIX } from './names.ts';
 
 /**
- * How long JetStream remembers message ids. A repeat that comes later is stored again and recognised by ingest from
- * `Weir-Outbox` and `Weir-Sequence`.
+ * How long JetStream remembers message ids. A repeat of a node that comes later is stored again and recognised by ingest
+ * from `Weir-Outbox` and `Weir-Sequence`. Browsers have no such numbers: the stock Faro SDK gives up after three attempts,
+ * at most 90 s after the first, or 210 s in a hidden tab, whose timers run once a minute. JetStream keeps the ids in memory.
  */
-export const DUPLICATE_WINDOW_MS = 120_000;
+export const DUPLICATE_WINDOW_MS = 300_000;
 
 /** What the definitions depend on. */
 export interface StreamSettings {
