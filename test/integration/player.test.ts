@@ -10,46 +10,15 @@ import { startTestNode } from '@weir/test/harness/edge';
 import { publishFile } from '@weir/test/harness/ffmpeg';
 import { startSystem, type TestSystem } from '@weir/test/harness/system';
 import { waitFor } from '@weir/test/harness/wait';
+import { type WatchedPicture, watchFrames } from '@weir/test/harness/watched-picture';
 import type { Browser } from 'playwright-core';
 
 const CLIP = fileURLToPath(new URL('../../services/cli/assets/demo.flv', import.meta.url));
 /** Bytes of all playlists and files of HLS that the page got. */
 const HLS_BYTES = `performance.getEntriesByType('resource').filter(({ name }) => /m3u8|m4s|mp4/.test(name))
   .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)`;
-/**
- * What the page itself sees of the picture, apart from the player: times without a new frame (beyond the 40 ms that are due;
- * a quarter of a second at least), and the longest time in which the playhead stood still.
- */
-const WATCH_FRAMES = `(() => {
-  const video = document.querySelector('video');
-  const watched = (window.watched = { gaps: [], told: [], longest: 0, still: 0 });
-  window.weirPlayer.on('stall', ({ durationMs }) => watched.told.push(durationMs));
-  let last = 0;
-  const seen = (now, { presentationTime }) => {
-    const missing = last ? presentationTime - last - 40 : 0;
-    watched.longest = Math.max(watched.longest, missing);
-    if (missing > 250) watched.gaps.push(missing);
-    last = presentationTime;
-    video.requestVideoFrameCallback(seen);
-  };
-  video.requestVideoFrameCallback(seen);
-  let [place, movedAt] = [video.currentTime, performance.now()];
-  setInterval(() => {
-    const now = performance.now();
-    if (video.currentTime !== place) [place, movedAt] = [video.currentTime, now];
-    watched.still = Math.max(watched.still, now - movedAt);
-  }, 10);
-})()`;
-/** What {@link WATCH_FRAMES} keeps, ms; `told` is what the player says of it. */
-interface Watched {
-  gaps: number[];
-  told: number[];
-  longest: number;
-  still: number;
-}
-
 /** Holds that the player told each long gap with its length (300 ms is 3 × what it may be off). @returns what it told. */
-function holdStallsTrue({ gaps, told }: Watched): number[] {
+function holdStallsTrue({ gaps, told }: WatchedPicture): number[] {
   const [missing = [], recorded = []] = [gaps, told].map((some) => some.filter((ms) => ms > 500).map(Math.round));
   assert.equal(recorded.length, missing.length, `frames were missing for ${missing} ms, told ${recorded} ms`);
   for (const [index, ms] of missing.entries())
@@ -217,7 +186,7 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
   it('records one stall of its true length, on the connection that was lost, when its only edge is killed', async (test) => {
     const player = await play('stream=live/demo');
     const before = await player.until('four watched seconds', ({ watchedMs }) => watchedMs > 4_000);
-    await player.page.evaluate(WATCH_FRAMES);
+    const watched = await watchFrames(player.page);
     // It is started again by its supervisor, on the same port: longer away than the buffer lasts.
     process.kill(system.pids()['edge-2'] ?? 0, 'SIGKILL');
     await player.until(
@@ -225,14 +194,14 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
       ({ state, framesDecoded, reconnects }) =>
         state === 'playing' && reconnects > before.reconnects && framesDecoded > before.framesDecoded + 60,
     );
-    const watched = (await player.page.evaluate('window.watched')) as Watched;
-    const [first = 0] = holdStallsTrue(watched);
-    test.diagnostic(`told ${first} ms, the playhead stood still for ${Math.round(watched.still)} ms`);
+    const picture = await watched();
+    const [first = 0] = holdStallsTrue(picture);
+    test.diagnostic(`told ${first} ms, the playhead stood still for ${Math.round(picture.still)} ms`);
     assert.ok(first > 0, 'the buffer did not last');
     // The playhead of the next source may move before its first frame is on the screen, never after.
     assert.ok(
-      watched.still < first + 300 && watched.still > first / 2,
-      `the playhead stood still for ${watched.still} ms`,
+      picture.still < first + 300 && picture.still > first / 2,
+      `the playhead stood still for ${picture.still} ms`,
     );
     await leaveAll();
     const [row] = await waitFor('the stall in SQL', async () => {
@@ -254,7 +223,7 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     open.push(player);
     const before = await player.until('three watched seconds', ({ watchedMs }) => watchedMs > 3_000);
     assert.equal(before.edge?.node, 'edge-2');
-    await player.page.evaluate(WATCH_FRAMES);
+    const watched = await watchFrames(player.page);
     process.kill(system.pids()['edge-2'] ?? 0, 'SIGKILL');
     const seen = await player.until(
       'the picture from edge 1',
@@ -262,9 +231,9 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
         edge?.node === 'edge-1' && state === 'playing' && framesDecoded > before.framesDecoded + 40,
     );
     assert.equal(seen.reconnects, 1);
-    const watched = (await player.page.evaluate('window.watched')) as Watched;
-    holdStallsTrue(watched);
-    assert.ok(watched.longest < 9_000, `${watched.longest} ms without a frame`);
+    const picture = await watched();
+    holdStallsTrue(picture);
+    assert.ok(picture.longest < 9_000, `${picture.longest} ms without a frame`);
     await player.screenshot('player-failed-over');
     await leaveAll();
     const [row] = await waitFor('the reconnect in SQL', async () => {

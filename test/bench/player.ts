@@ -1,0 +1,100 @@
+/**
+ * `npm run bench -- player [--loads 20] [--kills 3] [--json]`: what a viewer of `weir up` sees in a real Chromium: page to
+ * first frame, delay by WebSocket-FLV and by low-latency HLS, and the picture when the edge is killed: with another edge to
+ * go to, and with none but the one that is started again. The page watches the frames itself, apart from the player.
+ */
+import { parseArgs } from 'node:util';
+import { findChromium, launchChromium, openPlayer, type PlayerPage } from '@weir/test/harness/browser';
+import { startSystem } from '@weir/test/harness/system';
+import { waitFor } from '@weir/test/harness/wait';
+import { watchFrames } from '@weir/test/harness/watched-picture';
+
+const { values: options } = parseArgs({
+  options: {
+    loads: { type: 'string', default: '20' },
+    kills: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const SETTLED_MS = 4_000;
+const DELAY_SAMPLES = 50;
+
+const found = await findChromium();
+if (!('path' in found)) throw new Error(found.skip);
+const [system, browser] = await Promise.all([startSystem(), launchChromium(found.path)]);
+const urlOf = (edge: string) => `${system.node(edge).http}/live/demo`;
+const quantile = (values: readonly number[], share: number) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN);
+};
+
+/** Opens the page at the second edge; the stream is published at the first. */
+const open = (query: string) => openPlayer(browser, `${system.node('edge-2').http}/player/?${query}`);
+
+async function starts(): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < Number(options.loads); i++) {
+    const player = await open('stream=live/demo');
+    const { start } = await player.until('the first frame', (stats) => stats.start !== undefined);
+    times.push(start?.totalMs ?? Number.NaN);
+    await player.leave();
+  }
+  return times;
+}
+
+async function delays(transport: string): Promise<number[]> {
+  const player = await open(`stream=live/demo&transport=${transport}`);
+  await player.until('a settled picture', ({ watchedMs }) => watchedMs > 2 * SETTLED_MS);
+  const values: number[] = [];
+  for (let i = 0; i < DELAY_SAMPLES; i++) {
+    const { delayMs } = await player.stats();
+    if (delayMs !== undefined) values.push(delayMs);
+    await player.page.waitForTimeout(200);
+  }
+  await player.leave();
+  return values;
+}
+
+/** Kills the edge that serves a player which may go to `others`. */
+async function kill(others: readonly string[]) {
+  const query = ['edge-2', ...others].map((edge) => `url=${encodeURIComponent(urlOf(edge))}`).join('&');
+  const player: PlayerPage = await openPlayer(browser, `${system.node('edge-1').http}/player/?${query}`);
+  const before = await player.until('a settled picture', ({ watchedMs }) => watchedMs > SETTLED_MS);
+  const watched = await watchFrames(player.page);
+  process.kill(system.pids()[before.edge?.node ?? ''] ?? 0, 'SIGKILL');
+  await player.until(
+    'the picture again',
+    ({ state, reconnects, framesDecoded }) =>
+      state === 'playing' && reconnects > before.reconnects && framesDecoded > before.framesDecoded + 75,
+  );
+  const { gaps, told, longest } = await watched();
+  await player.leave();
+  await waitFor('the edge again', async () => (await fetch(`${system.node('edge-2').http}/readyz`)).ok);
+  return { longestMs: Math.round(longest), gapsMs: gaps.map(Math.round), toldMs: told.map(Math.round) };
+}
+
+try {
+  // The first viewer has the player bundled and the stream pulled.
+  const first = await open('stream=live/demo');
+  await first.until('a settled picture', ({ watchedMs }) => watchedMs > SETTLED_MS);
+  await first.leave();
+  const started = await starts();
+  const flv = await delays('ws-flv');
+  const hls = await delays('hls');
+  const another: Awaited<ReturnType<typeof kill>>[] = [];
+  const only: typeof another = [];
+  for (let i = 0; i < Number(options.kills); i++) another.push(await kill(['edge-1']));
+  for (let i = 0; i < Number(options.kills); i++) only.push(await kill([]));
+  const result = {
+    firstFrame: { p50Ms: quantile(started, 0.5), p95Ms: quantile(started, 0.95), targetP95Ms: 500 },
+    delayWsFlv: { p50Ms: quantile(flv, 0.5), maxMs: quantile(flv, 1), targetMs: 1_000 },
+    delayHls: { p50Ms: quantile(hls, 0.5), maxMs: quantile(hls, 1), targetMs: 3_000 },
+    edgeKilledAnotherThere: another,
+    edgeKilledNoOther: only,
+  };
+  if (options.json) console.log(JSON.stringify(result));
+  else console.log(JSON.stringify(result, null, 2));
+} finally {
+  await browser.close();
+  await system.close();
+}
