@@ -9,7 +9,7 @@ const SCRIPTS = {
   weir: { file: 'services/cli/src/main.ts', args: [] },
   start: { file: 'services/cli/src/main.ts', args: ['up', '--demo'] },
   test: { file: 'services/cli/dev/test.ts', args: [] },
-  'test:chaos': { file: 'test/chaos/chaos.ts', args: [] },
+  'test:chaos': { file: 'test/chaos/run.ts', args: [] },
   check: { file: 'services/cli/dev/check.ts', args: [] },
   bench: { file: 'services/cli/dev/bench.ts', args: [] },
   dashboards: { file: 'dashboards/generate.ts', args: [] },
