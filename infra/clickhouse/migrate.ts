@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import { distributedStatements, shardTables } from './distribute.ts';
 
 /** Where and as whom to migrate. */
 export interface MigrateOptions {
@@ -18,6 +19,8 @@ export interface MigrateOptions {
   database: string;
   /** ClickHouse cluster for ON CLUSTER and replicated engines; empty = one server. */
   cluster: string;
+  /** Database with a Distributed table over each table of every shard (distribute.ts); empty = none. Needs `cluster`. */
+  distributed?: string;
   logger: Logger;
 }
 
@@ -43,6 +46,11 @@ export type MigrationTarget = Pick<MigrateOptions, 'database' | 'cluster'>;
 
 /** Tokens that ClickHouse remembers per table, so that a batch sent again is recognised: one token per batch and table. */
 const DEDUPLICATION_WINDOW = 10_000;
+/**
+ * Replicated tables forget tokens by age too, by default after an hour; a batch whose acknowledgement was lost may come
+ * again as long as JetStream keeps it (`telemetry.streamMaxAgeMs`).
+ */
+const DEDUPLICATION_SECONDS = 7 * 86_400;
 
 /**
  * Brings the database to the newest version. Every statement can be repeated, so a run that was cut short is just run again.
@@ -58,7 +66,9 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     log: { level: ClickHouseLogLevel.OFF },
   });
   try {
-    return await applyAll(client, options);
+    const result = await applyAll(client, options);
+    await distributeAll(client, options);
+    return result;
   } finally {
     await client.close();
   }
@@ -84,7 +94,9 @@ export function renderMigration(sql: string, target: MigrationTarget): string[] 
     .replaceAll(/\$\{on_cluster\}/g, replicated ? `ON CLUSTER ${quoteName(target.cluster)}` : '')
     .replaceAll(
       /\$\{deduplication\}/g,
-      `${replicated ? 'replicated' : 'non_replicated'}_deduplication_window = ${DEDUPLICATION_WINDOW}`,
+      replicated
+        ? `replicated_deduplication_window = ${DEDUPLICATION_WINDOW}, replicated_deduplication_window_seconds = ${DEDUPLICATION_SECONDS}`
+        : `non_replicated_deduplication_window = ${DEDUPLICATION_WINDOW}`,
     )
     .replaceAll(/\$\{engine:(\w+)(\(([^)]*)\))?\}/g, (_whole, name: string, _brackets, args: string | undefined) =>
       replicated ? replicatedEngine(name, args) : `${name}(${args ?? ''})`,
@@ -121,6 +133,20 @@ async function applyAll(client: ClickHouseClient, options: MigrateOptions): Prom
     result.already.push(migration.name);
   }
   return result;
+}
+
+/** The database over all shards follows the tables, so it is brought up to date after every run. */
+async function distributeAll(client: ClickHouseClient, options: MigrateOptions): Promise<void> {
+  const { database, distributed = '', cluster } = options;
+  if (distributed === '') return;
+  if (cluster === '' || distributed === database) {
+    const what = cluster === '' ? 'clickhouse.cluster is empty' : 'it is the database of the tables themselves';
+    throw new WeirError('MIGRATE_DISTRIBUTED', `Database ${distributed} cannot span the shards of a cluster: ${what}.`);
+  }
+  const tables = await shardTables(client, database);
+  for (const query of distributedStatements(tables, readMigrations(), { database, distributed, cluster })) {
+    await run(client, options, distributed, query);
+  }
 }
 
 /** Database and the record of migrations. */
@@ -166,6 +192,7 @@ async function run(client: ClickHouseClient, options: MigrateOptions, name: stri
   }
 }
 
-function quoteName(name: string): string {
+/** A name as SQL takes it, whatever is in it. */
+export function quoteName(name: string): string {
   return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;
 }

@@ -1,7 +1,8 @@
 /**
- * ClickHouse server: listeners, users, and for several servers one shard with a replica on each and Keeper on up to three.
- * The tables themselves are made by `weir migrate`, which ingest runs before it starts.
+ * ClickHouse server: listeners, users, and for several servers replicas by shard and Keeper on up to three. The tables
+ * themselves are made by `weir migrate`, which ingest runs before it starts.
  */
+import { DATABASE } from '@weir/contracts/tables';
 import { secretReference } from '@weir/contracts/topology/schema';
 import { stringify } from 'yaml';
 import { innerOpening } from './firewall.ts';
@@ -11,6 +12,8 @@ import { type Contribution, header, type RenderedFile } from './rendered.ts';
 const GROUP = 'clickhouse';
 const REACTION = { verb: 'restart', unit: 'clickhouse-server.service' } as const;
 const MAX_KEEPERS = 3;
+/** Made by `weir migrate` over the tables of all shards. */
+export const DISTRIBUTED_DATABASE = `${DATABASE}_all`;
 const NODE_SECRETS = [
   { name: 'CLICKHOUSE_PASSWORD', purpose: 'the user that writes to ClickHouse' },
   { name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' },
@@ -27,7 +30,7 @@ export function clickhouseServer(plan: Plan, machine: NamedMachine): Contributio
       tcp_port: ports.clickhouseNative,
       ...(clustered ? clusterSettings(plan, machine, servers) : {}),
     }),
-    yamlFile(machine, '/etc/clickhouse-server/users.d/weir.yaml', 'ClickHouse users', users()),
+    yamlFile(machine, '/etc/clickhouse-server/users.d/weir.yaml', 'ClickHouse users', users(plan, clustered)),
   ];
   const inside = servers.map((server) => server.address);
   return {
@@ -57,20 +60,21 @@ export function clickhouseServer(plan: Plan, machine: NamedMachine): Contributio
 function clusterSettings(plan: Plan, machine: NamedMachine, servers: readonly NamedMachine[]): object {
   const { ports, cluster } = plan.topology;
   const secret = secretReference('CLICKHOUSE_PASSWORD_CLUSTER');
+  const shards = shardsOf(servers);
   const keepers = servers.slice(0, servers.length < MAX_KEEPERS ? 1 : MAX_KEEPERS);
   const id = keepers.findIndex((keeper) => keeper.name === machine.name) + 1;
   const raft = keepers.map((keeper, at) => ({ id: at + 1, hostname: keeper.address, port: ports.keeperRaft }));
   return {
     interserver_http_host: machine.address,
     interserver_http_credentials: { user: 'interserver', password: secret },
-    macros: { cluster, shard: '1', replica: machine.name },
+    macros: { cluster, shard: String(shardOf(machine)), replica: machine.name },
     remote_servers: {
       [cluster]: {
         secret,
-        shard: {
+        shard: shards.map((replicas) => ({
           internal_replication: true,
-          replica: servers.map((server) => ({ host: server.address, port: ports.clickhouseNative })),
-        },
+          replica: replicas.map((server) => ({ host: server.address, port: ports.clickhouseNative })),
+        })),
       },
     },
     zookeeper: { node: keepers.map((keeper) => ({ host: keeper.address, port: ports.keeper })) },
@@ -89,18 +93,54 @@ function clusterSettings(plan: Plan, machine: NamedMachine, servers: readonly Na
   };
 }
 
+function shardOf({ shard = 1 }: NamedMachine): number {
+  return shard;
+}
+
+/** Servers by shard, in its order. */
+function shardsOf(servers: readonly NamedMachine[]): NamedMachine[][] {
+  const numbers = [...new Set(servers.map(shardOf))].sort((a, b) => a - b);
+  return numbers.map((number) => servers.filter((server) => shardOf(server) === number));
+}
+
+/** The database that ingest and readers use: with several shards the one that spans them. */
+export function databaseOf(plan: Plan): string {
+  return hasShards(plan) ? DISTRIBUTED_DATABASE : DATABASE;
+}
+
+export function hasShards(plan: Plan): boolean {
+  return shardsOf(withRole(plan, 'clickhouse')).length > 1;
+}
+
+/**
+ * What keeps a batch exactly once (also set by ingest, where it knows) where tables are replicated: an insert counts when
+ * most replicas have it, so that the death of one takes nothing that was acknowledged; the same batch again is recognised by
+ * its token in the table and in all that views make of it; a batch for several shards is done when every shard has its piece.
+ */
+const EXACTLY_ONCE = {
+  insert_quorum: 'auto',
+  insert_quorum_parallel: 1,
+  insert_quorum_timeout: 60_000,
+  insert_deduplicate: 1,
+  deduplicate_blocks_in_dependent_materialized_views: 1,
+  distributed_foreground_insert: 1,
+};
+
 /** The writer may make and change the database `weir`; the reader is bounded in time, rows and memory. */
-function users(): object {
+function users(plan: Plan, clustered: boolean): object {
   const networks = { ip: '::/0' };
+  const databases = [DATABASE, ...(hasShards(plan) ? [DISTRIBUTED_DATABASE] : []), 'system'];
   return {
     profiles: {
-      weir_write: { async_insert: 0, max_memory_usage: 0 },
+      weir_write: { async_insert: 0, max_memory_usage: 0, ...(clustered ? EXACTLY_ONCE : {}) },
       weir_read: {
         readonly: 2,
         max_execution_time: 30,
         max_result_rows: 1_000_000,
         max_memory_usage: 4_294_967_296,
         allow_ddl: 0,
+        // views join tables that span shards
+        ...(hasShards(plan) ? { distributed_product_mode: 'global' } : {}),
       },
     },
     users: {
@@ -110,7 +150,7 @@ function users(): object {
         networks,
         profile: 'weir_read',
         quota: 'default',
-        grants: { query: ['GRANT SELECT ON weir.*', 'GRANT SELECT ON system.*'] },
+        grants: { query: databases.map((name) => `GRANT SELECT ON ${name}.*`) },
       },
     },
   };

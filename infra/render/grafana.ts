@@ -3,6 +3,7 @@
  * take addresses and the password from its environment.
  */
 import { secretReference } from '@weir/contracts/topology/schema';
+import { databaseOf } from './clickhouse.ts';
 import { innerOpening } from './firewall.ts';
 import { type NamedMachine, type Plan, withRole } from './plan.ts';
 import { type Contribution, header } from './rendered.ts';
@@ -23,7 +24,7 @@ export function grafana(plan: Plan, machine: NamedMachine): Contribution {
     WEIR_CLICKHOUSE_HOST: store?.address ?? '127.0.0.1',
     WEIR_CLICKHOUSE_PORT: ports.clickhouse,
     WEIR_CLICKHOUSE_SECURE: false,
-    WEIR_CLICKHOUSE_DATABASE: 'weir',
+    WEIR_CLICKHOUSE_DATABASE: databaseOf(plan),
     WEIR_CLICKHOUSE_READ_USER: 'weir_read',
     WEIR_CLICKHOUSE_READ_PASSWORD: secretReference('CLICKHOUSE_PASSWORD_READ'),
     WEIR_ALERT_WEBHOOK_URL: alerts.webhook === '' ? NO_WEBHOOK : alerts.webhook,

@@ -3,6 +3,7 @@ import type { PartialConfig } from '@weir/contracts/config/schema';
 import { parseSpeed } from '@weir/contracts/topology/network';
 import { secretReference } from '@weir/contracts/topology/schema';
 import { stringify } from 'yaml';
+import { databaseOf, hasShards } from './clickhouse.ts';
 import { userOf } from './nats-rights.ts';
 import {
   directedGroup,
@@ -77,6 +78,7 @@ export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
       password: secretReference('CLICKHOUSE_PASSWORD'),
       readPassword: secretReference('CLICKHOUSE_PASSWORD_READ'),
       cluster: stores.length > 1 ? plan.topology.cluster : '',
+      ...(hasShards(plan) ? { database: databaseOf(plan) } : {}),
     },
   });
 }

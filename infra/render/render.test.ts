@@ -221,6 +221,43 @@ describe('options of the topology', () => {
     assert.doesNotMatch(file('', 'fra-e1/files/etc/weir/edge.yaml'), /^tls:|tlsPort/m);
   });
 
+  it('spreads ClickHouse over shards, which migrations, ingest and Grafana see as one database', () => {
+    const sharded = topology((text) => text.replace(/(fra-c3: .*?roles: \[clickhouse\]) \}/, '$1, shard: 2 }'));
+    const files = renderFolder(sharded);
+    const server = parse(folderOf('fra-c3/files/etc/clickhouse-server/config.d/weir.yaml', files)) as {
+      macros: object;
+      remote_servers: { weir: { shard: { replica: { host: string }[] }[] } };
+    };
+    assert.deepEqual(server.macros, { cluster: 'weir', shard: '2', replica: 'fra-c3' });
+    assert.deepEqual(
+      server.remote_servers.weir.shard.map(({ replica }) => replica.map(({ host }) => host)),
+      [['10.20.0.51', '10.20.0.52'], ['10.20.0.53']],
+    );
+    const users = folderOf('fra-c3/files/etc/clickhouse-server/users.d/weir.yaml', files);
+    assert.match(users, /insert_quorum: auto/);
+    assert.match(users, /distributed_product_mode: global/);
+    assert.match(users, /GRANT SELECT ON weir_all\.\*/);
+    assert.match(folderOf('fra-s1/files/etc/weir/ingest.yaml', files), /database: weir_all/);
+    assert.match(
+      folderOf('fra-s1/files/etc/systemd/system/weir-ingest.service', files),
+      /ExecStartPre=.* migrate .*--clickhouse-database weir --clickhouse-distributed weir_all\n/,
+    );
+    assert.match(folderOf('fra-c1/files/etc/weir/grafana.env', files), /WEIR_CLICKHOUSE_DATABASE=weir_all\n/);
+    assert.doesNotMatch(
+      renderFolder(topology())
+        .map((one) => one.content)
+        .join(''),
+      /weir_all/,
+    );
+  });
+
+  it('asks one ClickHouse server alone for no quorum', () => {
+    const alone = topology((text) => text.replaceAll(/ {2}fra-c[23]: .*\n/g, ''));
+    const users = folderOf('fra-c1/files/etc/clickhouse-server/users.d/weir.yaml', renderFolder(alone));
+    assert.match(users, /async_insert: 0/);
+    assert.doesNotMatch(users, /insert_quorum/);
+  });
+
   it('adverts to partners’ addresses when told so', () => {
     const conf = file('vrrp: { unicast: true }', 'fra-d1/files/etc/keepalived/keepalived.conf');
     assert.match(conf, /unicast_src_ip 10\.20\.0\.11\n {2}unicast_peer \{\n {4}10\.20\.0\.12\n {2}\}/);

@@ -1,4 +1,6 @@
 /** systemd units of a machine: Weir's processes (hardened, with systemd's watchdog), firewall, the virtual address on lo. */
+import { DATABASE } from '@weir/contracts/tables';
+import { DISTRIBUTED_DATABASE, hasShards } from './clickhouse.ts';
 import { FIREWALL_PATH } from './firewall.ts';
 import { NATS_CONFIG_PATH } from './nats.ts';
 import { WEIR_GROUP } from './node-config.ts';
@@ -55,7 +57,7 @@ export function ingestUnit(plan: Plan, machine: NamedMachine): RenderedFile {
     name: 'weir-ingest',
     what: 'Weir ingest',
     after: 'network-online.target weir-firewall.service',
-    before: 'migrate --config /etc/weir/ingest.yaml',
+    before: `migrate --config /etc/weir/ingest.yaml${hasShards(plan) ? ` --clickhouse-database ${DATABASE} --clickhouse-distributed ${DISTRIBUTED_DATABASE}` : ''}`,
     command: 'ingest --config /etc/weir/ingest.yaml',
     capabilities: '',
     stopSeconds: 30,

@@ -11,6 +11,10 @@ export const migrateCommand: CliCommand = {
   examples: [
     ['weir migrate', 'the running system'],
     ['weir migrate --clickhouse-url http://ch1:8123 --clickhouse-cluster main', 'a ClickHouse cluster'],
+    [
+      'weir migrate --clickhouse-url http://ch1:8123 --clickhouse-cluster main --clickhouse-distributed weir_all',
+      'one of several shards',
+    ],
   ],
   define(command) {
     command.option('--data <dir>', 'data directory of the running system (default: .weir here or above)');
@@ -18,10 +22,10 @@ export const migrateCommand: CliCommand = {
   },
   async run({ config: read, options }) {
     const config = read(findRun(options.data as string | undefined)?.config);
-    const { url, user, password, database, cluster } = config.clickhouse;
+    const { url, user, password, database, cluster, distributed } = config.clickhouse;
     const { migrate } = await import('@weir/infra/clickhouse/migrate');
     const logger = createLogger('migrate', 'warn');
-    const result = await migrate({ url, user, password, database, cluster, logger });
+    const result = await migrate({ url, user, password, database, cluster, distributed, logger });
     if (options.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
     else {
       for (const name of result.applied) process.stdout.write(`applied  ${name}\n`);

@@ -131,6 +131,8 @@ function checkMachines({ sites, groups, machines }: Topology, report: Report): v
         );
       }
     }
+    if (machine.shard !== undefined && !machine.roles.includes('clickhouse'))
+      report('SHARD', `${path}.shard`, 'only a machine with the role clickhouse has a shard');
     for (const [card, speed] of Object.entries(machine.cards)) {
       if (parseSpeed(speed) === undefined)
         report('SPEED', `${path}.cards.${card}`, `"${speed}" is no speed like 1Gbit or 2500Mbit`);

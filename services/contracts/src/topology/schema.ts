@@ -83,6 +83,13 @@ export const MachineSchema = entry({
     default: {},
     description: 'Speeds of cards the kernel does not know: name → 1Gbit, 10Gbit, 2500Mbit',
   }),
+  shard: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000,
+      description: 'ClickHouse only: servers of one number hold the same rows, those of others hold others (default 1)',
+    }),
+  ),
   connections: Type.Optional(
     Type.Integer({
       minimum: 1,
