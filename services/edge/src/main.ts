@@ -3,7 +3,7 @@
  * test; after it: listeners for clients, other nodes and HTTP, the node's place in the cluster, and its telemetry.
  */
 import type { Config } from '@weir/contracts/config/schema';
-import { ConfigError, WeirError } from '@weir/contracts/errors';
+import { WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { NodeStream } from '@weir/contracts/nats/control';
@@ -19,6 +19,7 @@ import type { LoadPlayer } from './http/player-route.ts';
 import { startClients } from './main/clients.ts';
 import { type OnClose, startMedia } from './main/media.ts';
 import { edgesBeside, joinAddress, nodeName } from './node-settings.ts';
+import { KeyRing } from './relay/key-ring.ts';
 import type { MediaSnapshot } from './stats.ts';
 import { LateObserver } from './stream/late-observer.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
@@ -70,10 +71,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { config, logger, player, readConfig, signal, measures = true } = options;
   const name = nodeName(config);
   const { role } = config.node;
-  const relayKey = config.relay.keys[0];
-  if (relayKey === undefined) {
-    throw new ConfigError('EDGE_RELAY_KEY', 'relay.keys is empty: give all nodes of the cluster the same secret key.');
-  }
+  const ring = new KeyRing(config.relay.keys);
   const closing: (() => Promise<void> | void)[] = [];
   const close = once(async () => {
     for (const end of closing.toReversed()) await end();
@@ -99,7 +97,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     };
     const media = await startMedia({
       ...build,
-      relayKey,
+      ring,
       onName: (isHeld) => {
         heldNats.isHeld = isHeld;
       },
@@ -186,7 +184,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       },
     });
     closing.push(() => member.leave());
-    const reload = reloader({ config, read: readConfig, access, clocks, connections, listeners, certificate, logger });
+    const reload = reloader({
+      config,
+      read: readConfig,
+      ring,
+      access,
+      clocks,
+      connections,
+      listeners,
+      certificate,
+      logger,
+    });
     const { startAdminServer } = await loadingAdmin;
     const admin = await startAdminServer({
       config: config.admin,

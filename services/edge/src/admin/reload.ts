@@ -7,6 +7,7 @@ import { WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { Access } from '../access/access.ts';
 import type { Listeners } from '../listeners.ts';
+import type { KeyRing } from '../relay/key-ring.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { MergeClocks } from '../stream/merge-clocks.ts';
 import type { Certificate } from '../tls/certificate.ts';
@@ -17,6 +18,7 @@ const LIVE: readonly string[] = [
   'access.',
   'callbacks.',
   'tls.',
+  'relay.keys',
   'limits.connections',
   'limits.connectionsPerIp',
   'limits.connectsPerIp',
@@ -69,6 +71,7 @@ export interface ReloaderOptions {
   config: Readonly<Config>;
   /** Reads it again; undefined = it cannot be. */
   read: (() => Readonly<Config>) | undefined;
+  ring: KeyRing;
   access: Access;
   clocks: MergeClocks;
   connections: Connections;
@@ -79,14 +82,16 @@ export interface ReloaderOptions {
 
 /** A function that puts a configuration in force that was read anew; whatever throws does so before anything changed. */
 export function reloader(options: ReloaderOptions): (() => Reloaded) | undefined {
-  const { read, access, clocks, connections, listeners, certificate, logger } = options;
+  const { read, ring, access, clocks, connections, listeners, certificate, logger } = options;
   if (!read) return undefined;
   let config = options.config;
   return () => {
     const next = read();
     const changed = liveChanges(config, next);
     const useCertificate = certificate?.prepare(next.tls);
+    const useKeys = ring.prepare(next.relay.keys);
     access.configure(next);
+    useKeys();
     useCertificate?.();
     clocks.setBounds({ minMs: next.stream.mergeWindowMinMs, maxMs: next.stream.mergeWindowMaxMs });
     connections.limit = next.limits.connections;

@@ -14,6 +14,7 @@ import { Announcer } from '../relay/announcer.ts';
 import { parseExternalRules } from '../relay/external-rules.ts';
 import { Externals } from '../relay/externals.ts';
 import { Filler } from '../relay/filler.ts';
+import type { KeyRing } from '../relay/key-ring.ts';
 import { hasPublisher } from '../relay/probe.ts';
 import { Pulls } from '../relay/pulls.ts';
 import { relayHost } from '../relay/relay-host.ts';
@@ -42,8 +43,8 @@ export interface BuildOptions {
 
 /** Options of {@link startMedia}. */
 export interface MediaOptions extends BuildOptions {
-  /** Key this node signs with as a member of the cluster. */
-  relayKey: string;
+  /** Keys by which members of the cluster know each other. */
+  ring: KeyRing;
   /** The node holds its name, or holds it no longer. */
   onName(isHeld: boolean): void;
   /** The name was never this node's: `holder` has it. */
@@ -66,7 +67,7 @@ const PROBE_TIMEOUT_MS = 400;
 
 /** @throws ConfigError `EDGE_ORIGIN_ADDRESS`, `EDGE_ALWAYS_ON`, `EDGE_EXTERNAL`; WeirError `EDGE_PORT_TAKEN`. */
 export async function startMedia(options: MediaOptions) {
-  const { config, node, relayKey, nats, observer, onClose, onName, onRefused, logger } = options;
+  const { config, node, ring, nats, observer, onClose, onName, onRefused, logger } = options;
   const { role } = config.node;
   let knownClaims: Claims | undefined;
   let knownBackups: Backups | undefined;
@@ -112,7 +113,7 @@ export async function startMedia(options: MediaOptions) {
       (other) => member.suspect(other),
     ),
   };
-  const pulls = new Pulls({ config, node, key: relayKey, route, protocol, connections, observer, logger });
+  const pulls = new Pulls({ config, node, ring, route, protocol, connections, observer, logger });
 
   // The relay listener comes first: claims tell others its port.
   let streams: Streams | undefined;
@@ -135,7 +136,7 @@ export async function startMedia(options: MediaOptions) {
     sessionHost: relayHost({
       node,
       servesAsOrigin: () => member.servesAsOrigin,
-      keys: config.relay.keys,
+      ring,
       maxHops: config.relay.maxHops,
       streams: builtStreams,
       canPull: (stream) => routeTo(stream, route).length > 0 || knownExternals?.knows(stream) === true,
@@ -145,8 +146,7 @@ export async function startMedia(options: MediaOptions) {
   });
   onClose(() => relayServer.close('shutdown'));
   const newestWins = (app: string) => namesApp(config.stream.newestWins, app);
-  const isAlive = (record: StreamRecord) =>
-    hasPublisher(record, { node, key: relayKey, protocol, timeoutMs: PROBE_TIMEOUT_MS });
+  const isAlive = (record: StreamRecord) => hasPublisher(record, { node, ring, protocol, timeoutMs: PROBE_TIMEOUT_MS });
   const claims = new Claims({
     nats,
     node,
@@ -164,7 +164,7 @@ export async function startMedia(options: MediaOptions) {
   onClose(() => claims.close());
   const announcer = new Announcer({
     node,
-    key: relayKey,
+    ring,
     origins: role === 'edge' ? route.configuredOrigins : [],
     protocol,
     connectTimeoutMs: config.relay.connectTimeoutMs,

@@ -12,24 +12,23 @@ import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
-import { signRelay } from '@weir/contracts/relay-auth';
 import { type AmfObject, asAmfObject, decodeAmf, encodeAmf } from '../rtmp/amf0.ts';
 import { RtmpClient } from '../rtmp/client.ts';
 import { TYPE } from '../rtmp/message.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
+import type { KeyRing } from './key-ring.ts';
 import type { ConfiguredOrigin } from './route.ts';
 
 /** App and name announcements are published under, as `app/name`. */
 export const ANNOUNCE_STREAM = 'weir/announce';
 const MESSAGE = 'onWeirAnnounce';
-const CLAIM_VALID_S = 30;
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
 
 /** Options of {@link Announcer}. */
 export interface AnnouncerOptions {
   node: string;
-  key: string;
+  ring: KeyRing;
   origins: readonly ConfiguredOrigin[];
   protocol: Protocol;
   connectTimeoutMs: number;
@@ -86,17 +85,15 @@ export class Announcer {
 
   /** Resolves when the connection ends. */
   async #talk({ host, port }: ConfiguredOrigin, onConnected: () => void): Promise<void> {
-    const { node, key, protocol, connectTimeoutMs: timeoutMs } = this.#options;
+    const { node, ring, protocol, connectTimeoutMs: timeoutMs } = this.#options;
     const [app = '', name = ''] = ANNOUNCE_STREAM.split('/');
     const closed = Promise.withResolvers<void>();
     const onClose = () => closed.resolve();
     const { signal } = this.#stop;
     const client = await RtmpClient.connect({ host, port, app, protocol, timeoutMs, signal, onClose });
-    const expires = Math.floor(Date.now() / 1_000) + CLAIM_VALID_S;
-    const claim = { node, stream: ANNOUNCE_STREAM, expires, hops: 0 };
     const line: Line = { client, told: new Map() };
     try {
-      await client.publish(`${name}?${signRelay(claim, key)}`);
+      await client.publish(`${name}?${ring.sign({ node, stream: ANNOUNCE_STREAM, hops: 0 })}`);
       onConnected();
       this.#lines.add(line);
       this.#tell(line);

@@ -2,11 +2,11 @@
  * One connection to one source of one stream: signs in, hands on what comes, and notices when nothing comes any more.
  * Before it: pull.ts, which decides whom to ask; after it: numbered media for the hub.
  */
-import { signRelay } from '@weir/contracts/relay-auth';
 import { RtmpClient, RtmpClientError } from '../rtmp/client.ts';
 import { type RtmpMessage, TYPE } from '../rtmp/message.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
 import { type MediaMessage, toMedia } from '../stream/media.ts';
+import type { KeyRing } from './key-ring.ts';
 import { parseRelayMark, type RelayPosition } from './mark.ts';
 import type { Source } from './route.ts';
 
@@ -32,7 +32,8 @@ export interface AttemptOptions {
   /** This node, and what it says of itself. */
   node: string;
   hops: number;
-  key: string;
+  /** Signs the claim. */
+  ring: KeyRing;
   maxMessageBytes: number;
   protocol: Protocol;
   connectTimeoutMs: number;
@@ -41,8 +42,6 @@ export interface AttemptOptions {
   /** The source did not give the stream. */
   onFailed(source: Source, error: unknown): void;
 }
-
-const CLAIM_VALID_S = 30;
 
 /** See the head of the file; begins to connect at once. */
 export class Attempt {
@@ -85,7 +84,7 @@ export class Attempt {
   }
 
   async #connect(): Promise<void> {
-    const { stream, node, hops, key, protocol, connectTimeoutMs, maxMessageBytes, signal } = this.#options;
+    const { stream, node, hops, ring, protocol, connectTimeoutMs, maxMessageBytes, signal } = this.#options;
     const { host, port } = this.source;
     const slash = stream.indexOf('/');
     const client = await RtmpClient.connect({
@@ -105,8 +104,7 @@ export class Attempt {
     });
     if (this.#left) return client.close();
     this.#client = client;
-    const claim = { node, stream, expires: Math.floor(Date.now() / 1_000) + CLAIM_VALID_S, hops };
-    await client.play(`${stream.slice(slash + 1)}?${signRelay(claim, key)}`);
+    await client.play(`${stream.slice(slash + 1)}?${ring.sign({ node, stream, hops })}`);
   }
 
   #watch(): void {

@@ -3,15 +3,15 @@
  * node that died a moment ago still has its record, and nobody should wait for its lease.
  */
 import type { StreamRecord } from '@weir/contracts/nats/records';
-import { signRelay } from '@weir/contracts/relay-auth';
 import { RtmpClient } from '../rtmp/client.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
+import type { KeyRing } from './key-ring.ts';
 import { parseAddress } from './route.ts';
 
 /** Who asks, and how long. */
 export interface ProbeOptions {
   node: string;
-  key: string;
+  ring: KeyRing;
   protocol: Protocol;
   timeoutMs: number;
 }
@@ -24,9 +24,8 @@ export async function hasPublisher(record: StreamRecord, options: ProbeOptions):
   const at = parseAddress(record.relay);
   if (!at) return false;
   const { stream } = record;
+  const { node, ring } = options;
   const slash = stream.indexOf('/');
-  const expires = Math.floor(Date.now() / 1_000) + 30;
-  const claim = { node: options.node, stream, expires, hops: PROBE_HOPS };
   let client: RtmpClient | undefined;
   try {
     client = await RtmpClient.connect({
@@ -35,7 +34,7 @@ export async function hasPublisher(record: StreamRecord, options: ProbeOptions):
       protocol: options.protocol,
       timeoutMs: options.timeoutMs,
     });
-    await client.play(`${stream.slice(slash + 1)}?${signRelay(claim, options.key)}`);
+    await client.play(`${stream.slice(slash + 1)}?${ring.sign({ node, stream, hops: PROBE_HOPS })}`);
     return true;
   } catch {
     return false; // whatever the reason, there is no publisher to be had

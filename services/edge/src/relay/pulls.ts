@@ -8,6 +8,7 @@ import type { Connections } from '../stream/connections.ts';
 import type { Hub } from '../stream/hub.ts';
 import type { StreamInput, Upstream, UpstreamEvents } from '../stream/live-stream.ts';
 import type { SwitchCause } from './attempt.ts';
+import type { KeyRing } from './key-ring.ts';
 import type { Switched } from './passage.ts';
 import { Pull } from './pull.ts';
 import { type RouteOptions, routeTo } from './route.ts';
@@ -16,8 +17,7 @@ import { type RouteOptions, routeTo } from './route.ts';
 export interface PullsOptions {
   config: Readonly<Pick<Config, 'relay' | 'rtmp'>>;
   node: string;
-  /** Signs the claims. */
-  key: string;
+  ring: KeyRing;
   route: RouteOptions;
   protocol: Protocol;
   connections: Connections;
@@ -37,7 +37,7 @@ export class Pulls {
 
   /** Starts to pull the hub's stream into `input`; `hops` as in a relay claim. */
   open(hub: Hub, input: StreamInput, hops: number, events: UpstreamEvents): Upstream {
-    const { config, node, key, route, protocol, connections, logger } = this.#options;
+    const { config, node, ring, route, protocol, connections, logger } = this.#options;
     const stream = streamKey(hub);
     const pull: Pull = new Pull({
       hub,
@@ -45,7 +45,7 @@ export class Pulls {
       stream,
       node,
       hops,
-      key,
+      ring,
       protocol,
       maxMessageBytes: config.rtmp.maxMessageBytes,
       route: () => routeTo(stream, route),

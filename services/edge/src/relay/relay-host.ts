@@ -2,12 +2,12 @@
  * Who may pull from this node: members of the cluster, proven by the claim in the query of the name they play. An edge
  * gives away only what is published on it; an origin anything it can get from the publishing edge.
  */
-import { verifyRelay } from '@weir/contracts/relay-auth';
 import { streamKey } from '../rtmp/names.ts';
 import type { SessionHost } from '../rtmp/session-host.ts';
 import type { Streams } from '../stream/streams.ts';
 import { type AnnouncementSink, takeAnnouncements } from './announcements.ts';
 import { ANNOUNCE_STREAM } from './announcer.ts';
+import type { KeyRing } from './key-ring.ts';
 import { PROBE_HOPS } from './probe.ts';
 
 /** Options of {@link relayHost}. */
@@ -15,8 +15,7 @@ export interface RelayHostOptions {
   node: string;
   /** True while this node relays what is published elsewhere: an origin, or an edge elected to be one. */
   servesAsOrigin: () => boolean;
-  /** Keys of the cluster; all are accepted. */
-  keys: readonly string[];
+  ring: KeyRing;
   maxHops: number;
   streams: () => Streams;
   /** True when the stream could be pulled from somewhere. */
@@ -27,17 +26,17 @@ export interface RelayHostOptions {
 
 /** The host of all sessions on the relay listener. */
 export function relayHost(options: RelayHostOptions): SessionHost {
-  const { node, servesAsOrigin, keys, maxHops, streams, canPull, announcements } = options;
+  const { node, servesAsOrigin, ring, maxHops, streams, canPull, announcements } = options;
   const denied = { refused: 'refused', description: 'This port is for members of the cluster.' } as const;
   return {
     async publish(name, client, revoke) {
       if (streamKey(name) !== ANNOUNCE_STREAM) return denied;
-      const claim = verifyRelay(ANNOUNCE_STREAM, name.query, keys, Date.now() / 1_000);
+      const claim = ring.verify(ANNOUNCE_STREAM, name.query);
       return claim ? takeAnnouncements(claim.node, announcements, client, () => revoke('idle')) : denied;
     },
     play(name, client, transport) {
       const key = streamKey(name);
-      const claim = verifyRelay(key, name.query, keys, Date.now() / 1_000);
+      const claim = ring.verify(key, name.query);
       if (!claim) return denied;
       const known = streams().get(key);
       const here = known?.publisher !== undefined;
