@@ -104,6 +104,16 @@ describe('the schema of a ClickHouse cluster', () => {
     }
   });
 
+  it('has the changes of directors, out of the events of their agents', () => {
+    const attributes = "map('weir.vrrp.group', 'g1', 'weir.vrrp.state', 'master', 'weir.vrrp.state.before', 'backup')";
+    ask(`INSERT INTO weir_all.logs (time, cluster, site, machine_id, node, event_name, attributes)
+      SELECT now64(3), 'c', 's', 'm1', 'd1', 'weir.vrrp.change', ${attributes}`);
+    assert.equal(
+      ask('SELECT node, vrrp_group, state, before FROM weir_all.director_changes'),
+      'd1\tg1\tmaster\tbackup',
+    );
+  });
+
   it('answers every view over several shards', () => {
     const target = { database: 'weir', distributed: 'weir_two', cluster: 'two' };
     for (const statement of distributedStatements(tablesOf('weir'), migrations, target, false)) ask(statement);

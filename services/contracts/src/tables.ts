@@ -35,6 +35,7 @@ export const TABLE = {
   nodeMarks: 'node_marks',
   adminActions: 'admin_actions',
   clusterEvents: 'cluster_events',
+  directorChanges: 'director_changes',
 } as const;
 
 export type TableName = (typeof TABLE)[keyof typeof TABLE];
