@@ -175,6 +175,9 @@ export class LivePlayer {
     addEventListener('online', () => this.#connector.feed ?? this.#connector.start(), { signal });
     addEventListener('offline', () => this.#tick(), { signal });
     document.addEventListener('visibilitychange', () => this.#onVisibility(), { signal });
+    // A tab that sleeps: what is going on is told as far as it got, and nobody watches until it wakes up.
+    document.addEventListener('freeze', () => this.flush(), { signal });
+    document.addEventListener('resume', () => this.#onVisibility(), { signal });
   }
 
   async #onFeed(feed: MediaFeed, attempts: number): Promise<void> {
