@@ -11,7 +11,7 @@ import type { MediaSnapshot } from '@weir/edge/stats';
 import { startTestNode } from '@weir/test/harness/edge';
 import { openFiles, residentBytes } from './process-account.ts';
 
-/** What it says about itself, after a collection of garbage. */
+/** What it says about itself. */
 export interface SelfReport {
   heapBytes: number;
   /** Buffers. */
@@ -24,7 +24,10 @@ export interface MeasuredNode {
   readonly pid: number;
   /** `host:port` of RTMP and HTTP. */
   readonly addresses: { rtmp: string; http: string };
+  /** After a collection of garbage, which stops the node for a moment. */
   report(): Promise<SelfReport>;
+  /** As it is. */
+  stats(): Promise<MediaSnapshot>;
   residentBytes(): number;
   openFiles(): number;
   close(): Promise<void>;
@@ -52,14 +55,16 @@ export async function startMeasuredNode(
   };
   const addresses = (await line()) as MeasuredNode['addresses'];
   const pid = child.pid ?? 0;
+  const ask = async (what: 'report' | 'stats') => {
+    const answer = line();
+    child.stdin.write(`${what}\n`);
+    return (await answer) as SelfReport;
+  };
   return {
     pid,
     addresses,
-    async report() {
-      const answer = line();
-      child.stdin.write('report\n');
-      return (await answer) as SelfReport;
-    },
+    report: () => ask('report'),
+    stats: async () => (await ask('stats')).stats,
     residentBytes: () => residentBytes(pid),
     openFiles: () => openFiles(pid),
     async close() {
@@ -77,9 +82,9 @@ async function main(): Promise<void> {
   const node = await startTestNode(overrides, { measures });
   const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`);
   say(node.addresses);
-  for await (const _ of createInterface({ input: process.stdin })) {
+  for await (const what of createInterface({ input: process.stdin })) {
     // What a collection frees natively (buffers) is gone a turn later.
-    for (let time = 0; time < FREED_BY; time += 1) {
+    for (let time = 0; what === 'report' && time < FREED_BY; time += 1) {
       globalThis.gc?.();
       await new Promise((resolve) => setImmediate(resolve));
     }
