@@ -3,6 +3,7 @@
  * as an outbox does it. Before it: a test's figures; after it: ingest.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { ProtobufLogsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
@@ -179,7 +180,8 @@ export class TestOutbox {
     fields.set(HEADER.sequence, String(sequence));
     const subject = telemetrySubject(partitionOf(this.sender.node, this.#partitions), signal, node);
     const msgID = options.withoutMessageId ? {} : { msgID: `${this.id}:${sequence}` };
-    for (let attempt = 0; ; attempt++) {
+    const giveUpAtMs = performance.now() + GIVE_UP_MS;
+    for (;;) {
       try {
         const { seq } = await jetstream(this.#connection()).publish(subject, payload, {
           headers: fields,
@@ -188,13 +190,16 @@ export class TestOutbox {
         });
         return seq;
       } catch (error) {
-        if (attempt >= MAX_ATTEMPTS) throw error;
+        if (performance.now() > giveUpAtMs) throw error;
+        // while servers choose a leader they refuse at once
+        await sleep(RETRY_MS);
       }
     }
   }
 }
 
-const MAX_ATTEMPTS = 20;
+const GIVE_UP_MS = 40_000;
+const RETRY_MS = 100;
 
 function resourceOf(sender: Sender) {
   return resourceFromAttributes({
