@@ -1,7 +1,9 @@
 /**
- * AMF0 values of commands and data messages, both ways (AMF 0 specification, 2007). Bounded: nothing is read past the
- * message, nesting is limited, and what cannot be decoded throws ProtocolError instead of guessing.
+ * AMF0 values of commands and data messages, both ways (AMF 0 specification, 2007), and AMF3 ones inside them (amf3.ts).
+ * Bounded: nothing is read past the message, nesting is limited, and what cannot be decoded throws ProtocolError instead
+ * of guessing.
  */
+import { readAmf3 } from './amf3.ts';
 import { ProtocolError } from './errors.ts';
 
 /** What a command or data message can hold. Dates are Unix milliseconds. */
@@ -27,6 +29,7 @@ const MARKER = {
   unsupported: 0x0d,
   xml: 0x0f,
   typedObject: 0x10,
+  amf3: 0x11,
 } as const;
 
 const MAX_DEPTH = 16;
@@ -100,6 +103,11 @@ class AmfReader {
         return this.#object(depth);
       case MARKER.strictArray:
         return this.#array(depth);
+      case MARKER.amf3: {
+        const { value, end } = readAmf3(this.#buffer, this.#at, MAX_DEPTH - depth);
+        this.#at = end;
+        return value;
+      }
       default:
         throw new ProtocolError('AMF', `AMF marker 0x${marker.toString(16)} is unknown.`);
     }

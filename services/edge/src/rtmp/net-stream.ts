@@ -24,18 +24,18 @@ export interface NetStreamOptions {
   /** Largest message of a publisher. */
   maxMessageBytes: number;
   /** What it was connected to, and who it is. */
-  app(): string;
-  client(): ClientInfo;
+  app: () => string;
+  client: () => ClientInfo;
   /** Why the session ends, once it does. */
-  ending(): CloseReason | undefined;
+  ending: () => CloseReason | undefined;
   /** Ends the session. */
-  close(reason: CloseReason): void;
+  close: (reason: CloseReason) => void;
   /** The client publishes or plays; the stream begins. */
-  gotRole(): void;
+  gotRole: () => void;
   /** It waits for a stream it was allowed to play. */
-  waits(): void;
+  waits: () => void;
   /** It ended its stream and may begin another. */
-  lostRole(): void;
+  lostRole: () => void;
 }
 
 /** See the head of the file. */
