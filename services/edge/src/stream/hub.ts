@@ -251,11 +251,14 @@ export class Hub implements Flushable {
     }
   }
 
-  /** Shows relays a sign of life when nothing came since the last call; called well within what counts as a stall. */
-  showLife(): void {
+  /**
+   * Shows relays a sign of life when nothing came since the last call, or `now`: called well within what counts as a stall,
+   * and when the source is lost, so that nobody takes the stream for flowing.
+   */
+  showLife(now = false): void {
     const isQuiet = this.messageCount === this.#shownMessages;
     this.#shownMessages = this.messageCount;
-    if (!isQuiet) return;
+    if (!isQuiet && !now) return;
     const sign = relaySign(this.state === 'live' ? 'quiet' : 'waiting', this.#options.chunkSizeBytes);
     for (const viewer of this.viewers()) if (viewer.transport.encoding === 'relay') viewer.socket.write(sign);
   }

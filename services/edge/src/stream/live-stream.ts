@@ -224,6 +224,7 @@ export class LiveStream {
   #interrupted(): void {
     if (this.#standsIn() || this.hub.state !== 'live') return;
     this.hub.interrupt();
+    this.hub.showLife(true);
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
       if (this.hub.state === 'interrupted') this.end('stream-ended');
