@@ -9,6 +9,7 @@ import { type Member, markNodes, members } from '../membership.ts';
 import type { NodeLoad } from '../node-load.ts';
 import { type Column, tableLines } from '../print/table.ts';
 import { bytes, duration, percent } from '../print/units.ts';
+import { type RefusedLogin, refusedLogins } from '../refused-logins.ts';
 import { findRun } from '../run-state.ts';
 
 interface Row {
@@ -72,10 +73,14 @@ export const nodes: CliCommand = {
     if (invocation.args.length > 0) return mark(invocation);
     const { config: read, options } = invocation;
     const config = read(findRun(options.data as string | undefined)?.config);
-    const [nats, clickhouse] = await Promise.all([viewNats(config.nats), viewDatabase(config.clickhouse)]);
+    const [nats, clickhouse, refused] = await Promise.all([
+      viewNats(config.nats),
+      viewDatabase(config.clickhouse),
+      refusedLogins(config.nats.monitors),
+    ]);
     for (const view of [nats, clickhouse]) if (!view.reachable) process.stderr.write(`weir: ${view.reason}\n`);
     const expected = clickhouse.reachable ? await membersOf(config) : [];
-    const rows = join(nats.reachable ? nats.nodes : [], clickhouse.reachable ? clickhouse.load : [], expected);
+    const rows = join(nats.reachable ? nats.nodes : [], clickhouse.reachable ? clickhouse.load : [], expected, refused);
     if (options.json === true) {
       const list = rows.map(({ name, role, alive, load, reasons }) => ({
         node: name,
@@ -130,16 +135,27 @@ async function mark({ args, config: read, options }: Invocation): Promise<number
 }
 
 /** Every node that any side knows: live ones first, then those that report, then members nobody hears of. */
-function join(alive: readonly NodeRecord[], load: readonly NodeLoad[], expected: readonly Member[]): Row[] {
+function join(
+  alive: readonly NodeRecord[],
+  load: readonly NodeLoad[],
+  expected: readonly Member[],
+  refused: ReadonlyMap<string, RefusedLogin>,
+): Row[] {
   const loads = new Map(load.map((row) => [row.node, row]));
   const roster = new Map(expected.map((member) => [member.node, member]));
   const lives = new Map(alive.map((record) => [record.node, record]));
   const versions = alive.map(({ version }) => version).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-  const names = new Set([...lives.keys(), ...loads.keys(), ...roster.keys()]);
+  const names = new Set([...lives.keys(), ...loads.keys(), ...roster.keys(), ...refused.keys()]);
   return [...names].map((name) => {
     const [live, row, member] = [lives.get(name), loads.get(name), roster.get(name)];
     const role = live?.role ?? row?.role ?? member?.role ?? '';
-    return { name, role, alive: live, load: row, reasons: reasonsOf(live, row, member, versions.at(-1) ?? '') };
+    return {
+      name,
+      role,
+      alive: live,
+      load: row,
+      reasons: reasonsOf(live, row, member, versions.at(-1) ?? '', refused.get(name)),
+    };
   });
 }
 
@@ -149,8 +165,14 @@ function reasonsOf(
   load: NodeLoad | undefined,
   member: Member | undefined,
   newestVersion: string,
+  refused: RefusedLogin | undefined,
 ): string[] {
   const reasons: string[] = [];
+  if (!alive && refused) {
+    const { address, at } = refused;
+    const mend = 'check its nats.user, nats.password, nats.token or nats.credsFile.';
+    reasons.push(`NATS refuses its credentials (from ${address}, last at ${at.slice(11, 19)} UTC): ${mend}`);
+  }
   if (!alive && load) reasons.push('Its figures arrive, its heartbeat in NATS does not.');
   else if (!alive && member && member.last_seen === null)
     reasons.push(

@@ -84,7 +84,13 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
       stateDir: chosen(base.machine.stateDir, defaults.machine.stateDir, join(data.path, 'machine')),
     },
     nats: nats
-      ? { ...base.nats, servers: [`nats://${nats.host}:${nats.port}`], user: nats.user, password: nats.password }
+      ? {
+          ...base.nats,
+          servers: [`nats://${nats.host}:${nats.port}`],
+          user: nats.user,
+          password: nats.password,
+          monitors: [`http://${nats.host}:${nats.monitorPort}`],
+        }
       : base.nats,
     clickhouse: storePort === undefined ? base.clickhouse : ownClickhouse(base, data, storePort),
     ingest: { ...base.ingest, port: ingestPort, name: base.ingest.name || 'ingest-1' },

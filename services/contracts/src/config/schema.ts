@@ -225,6 +225,18 @@ export const ConfigSchema = section({
     port: port(0, 'Port of the admin API'),
     token: secret('', 'Bearer token of the admin API; empty = anybody on this machine may use it'),
   }),
+  privacy: section({
+    addresses: Type.Union([Type.Literal('keep'), Type.Literal('truncate'), Type.Literal('hash')], {
+      default: 'keep',
+      description:
+        'What is stored of clients’ addresses: keep, truncate (to /24 and /48) or hash (by a key that changes)',
+    }),
+    addressKey: secret(
+      '',
+      'Secret behind the keys of hashed addresses, the same on all nodes; empty = each process makes its own and forgets it',
+    ),
+    addressKeyHours: count(24, 'A key of hashed addresses is used for so long', 1, 8_760),
+  }),
   nats: section({
     servers: list(['nats://127.0.0.1:4222'], 'Addresses of the NATS servers'),
     user: text('', 'NATS user; empty = none'),
@@ -232,6 +244,10 @@ export const ConfigSchema = section({
     token: secret('', 'NATS token; empty = none'),
     credsFile: text('', 'NATS credentials file; empty = none'),
     replicas: count(1, 'Replicas of streams and buckets (3 in a cluster)', 1, 5),
+    monitors: list(
+      [],
+      'Monitoring of the NATS servers (http://host:8222), where weir nodes learns which nodes cannot log in',
+    ),
   }),
   telemetry: section({
     intervalMs: count(5_000, 'Sampling interval, on the grid of the UTC clock', 100),
