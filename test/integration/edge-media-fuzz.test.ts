@@ -7,7 +7,7 @@ import { type ClipPublisher, faultsOf, playStream, publishClip } from '@weir/tes
 import { waitFor } from '@weir/test/harness/wait';
 import { seededRandom } from '../chaos/random.ts';
 
-const CLIENTS = 400;
+const CLIENTS = 240;
 const AT_ONCE = 20;
 const SEED = 20_261_122;
 

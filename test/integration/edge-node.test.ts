@@ -5,10 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { WeirError } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
-import { type AmfValue, encodeAmf } from '@weir/edge/rtmp/amf0';
-import { writeChunks } from '@weir/edge/rtmp/chunk-writer';
 import { RtmpClient, RtmpClientError } from '@weir/edge/rtmp/client';
-import { TYPE } from '@weir/edge/rtmp/message';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { probe, publishFile } from '@weir/test/harness/ffmpeg';
 import { CLIP_PATH, type ClipPublisher, faultsOf, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
@@ -177,41 +174,6 @@ describe('a node', () => {
     const odd = await publishClip(node.rtmpUrl(`live/${encodeURIComponent('übung 直播')}`));
     await waitFor('the stream', () => node.stats().streams.some(({ name }) => name === 'übung 直播'));
     await odd.close();
-  });
-
-  it('survives a few hundred sessions with mutated bytes, and serves on', async () => {
-    const command = (id: number, ...values: AmfValue[]) => writeChunks(TYPE.command, id, 0, encodeAmf(...values), 128);
-    const session = Buffer.concat([
-      command(0, 'connect', 1, { app: 'fuzz', tcUrl: 'rtmp://x/fuzz', fourCcList: ['hvc1'] }),
-      command(0, 'createStream', 2, null),
-      command(1, 'publish', 3, null, 'fuzzed', 'live'),
-      writeChunks(TYPE.data, 1, 0, encodeAmf('@setDataFrame', 'onMetaData', { width: 1 }), 128),
-      writeChunks(TYPE.video, 1, 0, Buffer.from('1700000000016400', 'hex'), 128),
-      writeChunks(TYPE.video, 1, 0x1000000, Buffer.alloc(400, 0x17), 128),
-      writeChunks(TYPE.aggregate, 1, 5, Buffer.alloc(60, 9), 128),
-      command(0, 'deleteStream', 4, null, 1),
-    ]);
-    let seed = 20_261_122;
-    const random = (below: number) => {
-      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-      return Math.floor((seed / 2 ** 32) * below);
-    };
-    const hello = Buffer.concat([Buffer.from([3]), Buffer.alloc(2 * 1_536)]);
-    const ended = Array.from({ length: 300 }, async () => {
-      const bytes = Buffer.from(session);
-      for (let count = 1 + random(6); count > 0; count -= 1) bytes[random(bytes.length)] = random(256);
-      const socket = rawSocket(node);
-      socket.resume().end(Buffer.concat([hello, bytes.subarray(0, 1 + random(bytes.length))]));
-      await once(socket, 'close');
-    });
-    await Promise.all(ended);
-    const { sent } = publisher;
-    await waitFor('the publisher to go on', () => publisher.sent > sent + 20);
-    assert.equal(closedCount(node, 'error') + refusedCount(node, 'error'), 0, 'no error of ours');
-    await waitFor('nothing left behind', () => node.stats().streams.every(({ app }) => app !== 'fuzz'));
-    const viewer = await playStream(node.rtmpUrl('live/clip'));
-    await waitFor('a frame', () => viewer.firstFrameMs !== undefined);
-    viewer.close();
   });
 
   it('ends a stream for its viewers when the publisher stays away for the grace time', async () => {
