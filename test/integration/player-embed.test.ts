@@ -91,7 +91,7 @@ describe('the player on somebody else’s page', { skip: 'skip' in found && foun
     assert.match(names.join(', '), order);
     const roles = await player.page.evaluate(`(() => {
       const root = document.querySelector('.weir-player').shadowRoot;
-      const unnamed = [...root.querySelectorAll('button, input')].filter((one) => !one.getAttribute('aria-label') && !one.textContent.trim());
+      const unnamed = [...root.querySelectorAll('button:not([hidden]), input')].filter((one) => !one.getAttribute('aria-label') && !one.textContent.trim());
       return { unnamed: unnamed.length, status: root.querySelector('[role=status]').getAttribute('aria-live') };
     })()`);
     assert.deepEqual(roles, { unnamed: 0, status: 'polite' });

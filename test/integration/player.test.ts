@@ -158,6 +158,12 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
       [['edge-2']],
     );
     assert.match(sessions[0]?.browser ?? '', /^Chrome/);
+    for (const view of ['viewer_places', 'viewer_experience']) {
+      const places = await system.rows<{ machine_id: string }>(
+        `SELECT DISTINCT machine_id FROM weir.${view} WHERE node = 'edge-2' AND stream = 'demo'`,
+      );
+      assert.deepEqual(places, [{ machine_id: row.machine_id }], view);
+    }
   });
 
   it('says that nobody publishes, starts by itself when somebody does, and goes on when they come back', async () => {
