@@ -1,5 +1,6 @@
 // Kubernetes manifests without a cluster: schemas of Kubernetes and KEDA, and everything named against the code.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -14,7 +15,8 @@ import * as policy from 'kubernetes-models/policy/v1';
 import * as core from 'kubernetes-models/v1';
 import { parse, parseAllDocuments } from 'yaml';
 
-const folder = fileURLToPath(new URL('../../infra/kubernetes/', import.meta.url));
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const folder = join(repository, 'infra/kubernetes/');
 
 interface Manifest {
   apiVersion: string;
@@ -207,10 +209,17 @@ describe('Kubernetes manifests', () => {
     }
   });
 
-  it('leave edges and origins time to say good-bye', () => {
+  it('drain edges and origins before they end, and give them the time for it', () => {
     for (const set of ofKind('StatefulSet')) {
-      const seconds = Number(containerOf(set).lifecycle.preStop.exec.command.at(-1));
-      assert.ok(podOf(set).spec.terminationGracePeriodSeconds > seconds + 30, set.metadata.name);
+      const [shell, , line = ''] = containerOf(set).lifecycle.preStop.exec.command as string[];
+      const [, program = '', wait] = /^node (\S+) drain "\$WEIR_NODE_NAME" --wait (\d+) /.exec(line) ?? [];
+      assert.equal(shell, 'sh');
+      // where the image has it, and an option that the command has
+      const here = program.replace(/^\/opt\/weir\//, repository);
+      assert.match(execFileSync(process.execPath, [here, 'drain', '--help'], { encoding: 'utf8' }), /--wait <seconds>/);
+      assert.ok(podOf(set).spec.terminationGracePeriodSeconds >= Number(wait) + 20, set.metadata.name);
+      const given = containerOf(set).env.map(({ name }: { name: string }) => name);
+      assert.ok(given.includes('WEIR_NODE_NAME') && given.includes('WEIR_NATS_PASSWORD'), String(given));
     }
   });
 });
