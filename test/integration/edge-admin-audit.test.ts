@@ -65,7 +65,7 @@ describe('the audit of the admin API', () => {
       rows.every((row) => row.node === 'edge-a' && row.actor === 'alice' && row.client_address === '127.0.0.1'),
     );
     assert.match(rows[2]?.detail ?? '', /site can only change with a restart/);
-    assert.match(rows[0]?.detail ?? '', /publisher of live\/clip from 127\.0\.0\.1/);
+    assert.match(rows[0]?.detail ?? '', /^publisher of live\/clip$/);
   });
 
   it('has a row for a drain by NATS, with who did it from which host', async () => {

@@ -14,7 +14,10 @@ import { type ConfiguredOrigin, parseAddress } from './relay/route.ts';
 export function nodeName(config: Readonly<Config>): string {
   const name = config.node.name === '' ? (hostname().split('.')[0] ?? '') : config.node.name;
   if (isNodeName(name)) return name;
-  throw new ConfigError('EDGE_NODE_NAME', `"${name}" is no node name: set node.name to letters, digits, - and _.`);
+  throw new ConfigError(
+    'EDGE_NODE_NAME',
+    `"${name}" is no node name: set node.name to letters, digits, - and _, not beginning with otlp-.`,
+  );
 }
 
 /** `relay.origins` in parts. @throws ConfigError `EDGE_ORIGIN_ADDRESS`. */

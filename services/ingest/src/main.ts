@@ -3,6 +3,7 @@
  * this service that reads configuration and builds things; `weir ingest` and `weir up` call it.
  */
 import type { AddressInfo } from 'node:net';
+import { addressPolicy } from '@weir/contracts/addresses';
 import type { Config } from '@weir/contracts/config/schema';
 import { portTaken } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
@@ -25,7 +26,7 @@ import { copyName, startWriters, type Writers } from './write/writers.ts';
 export interface IngestOptions {
   config: Pick<
     Config,
-    'cluster' | 'site' | 'ingest' | 'deadman' | 'faro' | 'otlp' | 'nats' | 'telemetry' | 'clickhouse'
+    'cluster' | 'site' | 'ingest' | 'deadman' | 'faro' | 'privacy' | 'otlp' | 'nats' | 'telemetry' | 'clickhouse'
   >;
   logger: Logger;
 }
@@ -72,6 +73,7 @@ export async function startIngest({ config, logger }: IngestOptions): Promise<In
   if (role !== 'write') {
     await registerFaro(app, {
       config: config.faro,
+      addresses: addressPolicy(config.privacy),
       publisher: new FaroPublisher({ nats, copy: name, partitions: config.telemetry.partitions, logger }),
       onAnswer: (status, isDuplicate) => metrics.faroAnswered(status, isDuplicate),
     });

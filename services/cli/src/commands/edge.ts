@@ -26,6 +26,7 @@ export const edge: CliCommand = {
     'limits',
     'nats',
     'telemetry',
+    'privacy',
     'player',
   ],
   examples: [

@@ -8,7 +8,19 @@ export const ingest: CliCommand = {
   description:
     'Run one copy of the ingest service in the foreground: it takes telemetry out of JetStream (and by OTLP over HTTP) ' +
     'and writes it to ClickHouse. Any number of copies may run; none keeps state.',
-  sections: ['cluster', 'site', 'log', 'nats', 'telemetry', 'ingest', 'deadman', 'otlp', 'faro', 'clickhouse'],
+  sections: [
+    'cluster',
+    'site',
+    'log',
+    'nats',
+    'telemetry',
+    'ingest',
+    'deadman',
+    'otlp',
+    'faro',
+    'privacy',
+    'clickhouse',
+  ],
   examples: [
     ['weir ingest --clickhouse-url http://127.0.0.1:8123', 'receive and write, HTTP on port 4318'],
     ['weir ingest --role write --ingest-port 0', 'only JetStream to ClickHouse'],

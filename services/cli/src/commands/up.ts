@@ -24,6 +24,7 @@ export const up: CliCommand = {
     'limits',
     'nats',
     'telemetry',
+    'privacy',
     'ingest',
     'clickhouse',
     'store',

@@ -106,9 +106,15 @@ export function parseTelemetrySubject(
   return { partition: Number(match[1]), signal: match[2] as Signal, node: match[3] as string };
 }
 
-/** A node's name is one subject token and one KV key: letters, digits, `-` and `_`, 1-63 characters. */
+/** Prefix of the names of senders by OTLP over HTTP, which no node may have. */
+export const OTLP_NODE_PREFIX = 'otlp-';
+
+/**
+ * A node's name is one subject token and one KV key: letters, digits, `-` and `_`, 1-63 characters, and none of those that
+ * {@link OTLP_NODE_PREFIX} keeps for others.
+ */
 export function isNodeName(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name);
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(name) && !name.startsWith(OTLP_NODE_PREFIX);
 }
 
 /**

@@ -72,7 +72,8 @@ export function adminRoutes(app: FastifyInstance, node: NodeHandle, note: Note):
         return reply.code(404).send({ error: 'not-found', message: `There is no connection ${id} on this node.` });
       }
       const view = viewOf(found);
-      const detail = `${view.role} of ${view.app}/${view.stream} from ${view.clientAddress}`;
+      // without its address: how that is stored is told with the connection (privacy.addresses)
+      const detail = `${view.role} of ${view.app}/${view.stream}`;
       if (!found.kick) {
         note(request, { action: 'kick', target: id, outcome: 'refused', detail });
         const message = `A connection by ${view.protocol} is none that lasts, and cannot be closed.`;

@@ -3,6 +3,7 @@
  * it: media, which is answered at once; after it: the event queue.
  */
 import type { Attributes } from '@opentelemetry/api';
+import type { AddressPolicy } from '@weir/contracts/addresses';
 import {
   ADMIN_ATTRIBUTE,
   CLUSTER_ATTRIBUTE,
@@ -25,50 +26,52 @@ import { MAX_NAME_LENGTH } from './media-metrics.ts';
 const MAX_USER_AGENT_LENGTH = 200;
 
 /** An observer that never throws and never waits. */
-export function mediaEvents(queue: EventQueue): MediaObserver {
+export function mediaEvents(queue: EventQueue, addresses: AddressPolicy): MediaObserver {
   return {
-    connectionOpened: (connection) => queue.record(() => openedEvent(connection)),
-    connectionClosed: (connection) => queue.record(() => closedEvent(connection)),
+    connectionOpened: (connection) => queue.record(() => openedEvent(connection, addresses)),
+    connectionClosed: (connection) => queue.record(() => closedEvent(connection, addresses)),
     failover: (failover) => queue.record(() => failoverEvent(failover)),
     clusterChanged: (event) => queue.record(() => clusterEvent(event)),
-    adminAction: (action) => queue.record(() => adminEvent(action)),
+    adminAction: (action) => queue.record(() => adminEvent(action, addresses)),
   };
 }
 
-function adminEvent(action: AdminAction): TelemetryEvent {
+function adminEvent(action: AdminAction, addresses: AddressPolicy): TelemetryEvent {
   const attributes = {
     [ADMIN_ATTRIBUTE.action]: action.action,
     [ADMIN_ATTRIBUTE.target]: action.target,
     [ADMIN_ATTRIBUTE.outcome]: action.outcome,
     [ADMIN_ATTRIBUTE.right]: action.right,
     [ADMIN_ATTRIBUTE.actor]: action.actor,
-    [ADMIN_ATTRIBUTE.clientAddress]: action.clientAddress,
+    [ADMIN_ATTRIBUTE.clientAddress]: addresses.client(action.clientAddress, action.atMs),
   };
   return { name: EVENT.adminAction, timeMs: action.atMs, attributes, body: action.detail };
 }
 
-function openedEvent(connection: ConnectionOpened): TelemetryEvent {
-  return { name: EVENT.connectionOpened, timeMs: connection.openedAtMs, attributes: openedAttributes(connection) };
+function openedEvent(connection: ConnectionOpened, addresses: AddressPolicy): TelemetryEvent {
+  const attributes = openedAttributes(connection, addresses);
+  return { name: EVENT.connectionOpened, timeMs: connection.openedAtMs, attributes };
 }
 
-function openedAttributes(connection: ConnectionOpened): Attributes {
+/** Address and key are those of the connection's beginning, also when it ends: both events tell the same. */
+function openedAttributes(connection: ConnectionOpened, addresses: AddressPolicy): Attributes {
   return {
     [CONNECTION_ATTRIBUTE.id]: connection.id,
     [CONNECTION_ATTRIBUTE.role]: connection.role,
     [CONNECTION_ATTRIBUTE.protocol]: connection.protocol,
     [CONNECTION_ATTRIBUTE.app]: connection.app.slice(0, MAX_NAME_LENGTH),
     [CONNECTION_ATTRIBUTE.stream]: connection.stream.slice(0, MAX_NAME_LENGTH),
-    [CONNECTION_ATTRIBUTE.clientAddress]: connection.clientAddress,
-    [CONNECTION_ATTRIBUTE.clientPort]: connection.clientPort,
+    [CONNECTION_ATTRIBUTE.clientAddress]: addresses.client(connection.clientAddress, connection.openedAtMs),
+    [CONNECTION_ATTRIBUTE.clientPort]: addresses.keepsPort ? connection.clientPort : 0,
     [CONNECTION_ATTRIBUTE.session]: connection.session.slice(0, MAX_NAME_LENGTH),
     [CONNECTION_ATTRIBUTE.userAgent]: connection.userAgent.slice(0, MAX_USER_AGENT_LENGTH),
     [CONNECTION_ATTRIBUTE.openedAtMs]: connection.openedAtMs,
   };
 }
 
-function closedEvent(connection: ConnectionClosed): TelemetryEvent {
+function closedEvent(connection: ConnectionClosed, addresses: AddressPolicy): TelemetryEvent {
   const attributes = {
-    ...openedAttributes(connection),
+    ...openedAttributes(connection, addresses),
     [CONNECTION_ATTRIBUTE.reason]: connection.reason,
     [CONNECTION_ATTRIBUTE.bytesIn]: connection.bytesIn,
     [CONNECTION_ATTRIBUTE.bytesQueued]: connection.bytesQueued,

@@ -2,6 +2,7 @@
  * A media node's telemetry: what media counts and what happens to its connections, handed to the measuring side, which
  * adds the machine and the process. Media depends on none of it: the observer returns at once.
  */
+import { addressPolicy } from '@weir/contracts/addresses';
 import type { Config } from '@weir/contracts/config/schema';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
@@ -14,7 +15,7 @@ import { mediaMetrics } from './media-metrics.ts';
 
 /** What telemetry is handed. */
 export interface TelemetryOptions {
-  config: Pick<Config, 'cluster' | 'site' | 'machine' | 'node' | 'telemetry'>;
+  config: Pick<Config, 'cluster' | 'site' | 'machine' | 'node' | 'telemetry' | 'privacy'>;
   identity: NodeIdentity;
   /** Not closed by telemetry. */
   nats: NatsHandle;
@@ -36,5 +37,5 @@ export interface Telemetry extends Measuring {
  */
 export async function startTelemetry({ stats, more = [], ...options }: TelemetryOptions): Promise<Telemetry> {
   const measuring = await startMeasuring({ ...options, sources: [mediaMetrics(stats), ...more] });
-  return Object.assign(measuring, { observer: mediaEvents(measuring.events) });
+  return Object.assign(measuring, { observer: mediaEvents(measuring.events, addressPolicy(options.config.privacy)) });
 }

@@ -4,14 +4,13 @@
  * from the same messages is the same batch. Before it: consume/; after it: write/.
  */
 import { errorMessage } from '@weir/contracts/errors';
-import type { Signal } from '@weir/contracts/nats/names';
+import { OTLP_NODE_PREFIX, type Signal } from '@weir/contracts/nats/names';
 import { walkLogs } from '@weir/contracts/otlp/logs';
 import { walkMetrics } from '@weir/contracts/otlp/metrics';
 import { OtlpError } from '@weir/contracts/otlp/wire';
 import { TABLE, type TableName } from '@weir/contracts/tables';
 import { FaroDecoder } from '../faro/decoder.ts';
 import { FaroPayloadError } from '../faro/payload.ts';
-import { OTLP_NODE_PREFIX } from '../otlp/sender.ts';
 import { CumulativeState } from './cumulative.ts';
 import { DecodeCounts } from './decode-counts.ts';
 import { LogsDecoder } from './logs-decoder.ts';

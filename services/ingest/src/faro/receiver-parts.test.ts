@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatFaroType, parseFaroType } from './content-type.ts';
 import { FaroKeys } from './keys.ts';
-import { subnetOf } from './subnet.ts';
 
 describe('Faro keys', () => {
   it('are found by what was sent, and nothing else is', () => {
@@ -21,18 +20,6 @@ describe('Faro keys', () => {
     for (const wrong of ['abc', '=abc', 'page=', 'a b=c']) {
       assert.throws(() => new FaroKeys([wrong]), { code: 'INGEST_FARO_KEY' }, wrong);
     }
-  });
-});
-
-describe('a subnet', () => {
-  it('is a /24 of IPv4 and a /48 of IPv6, however the address is written', () => {
-    assert.equal(subnetOf('203.0.113.77'), '203.0.113.0/24');
-    assert.equal(subnetOf('::ffff:203.0.113.77'), '203.0.113.0/24');
-    assert.equal(subnetOf('2001:db8:1:2:3:4:5:6'), '2001:db8:1::/48');
-    assert.equal(subnetOf('2001:0db8::6'), '2001:db8:0::/48');
-    assert.equal(subnetOf('::1'), '0:0:0::/48');
-    assert.equal(subnetOf('fe80::1%eth0'), 'fe80:0:0::/48');
-    assert.equal(subnetOf('nonsense'), '');
   });
 });
 

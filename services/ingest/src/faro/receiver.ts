@@ -5,6 +5,7 @@
  */
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
+import type { AddressPolicy } from '@weir/contracts/addresses';
 import type { Config } from '@weir/contracts/config/schema';
 import { errorCode, errorMessage } from '@weir/contracts/errors';
 import { TELEMETRY_MAX_PAYLOAD_BYTES } from '@weir/contracts/nats/names';
@@ -14,12 +15,12 @@ import { FaroKeys } from './keys.ts';
 import { FaroPayloadError, parseFaroPayload, unzipped } from './payload.ts';
 import { piecesOf } from './pieces.ts';
 import type { FaroPublisher } from './publisher.ts';
-import { subnetOf } from './subnet.ts';
 
 /** What the receiver needs. */
 export interface FaroDeps {
   config: Config['faro'];
   publisher: FaroPublisher;
+  addresses: AddressPolicy;
   /** Told how each request was answered. */
   onAnswer(status: number, duplicate: boolean): void;
 }
@@ -93,7 +94,7 @@ async function collect(request: FastifyRequest, reply: FastifyReply, deps: FaroD
   const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const body = headerOf(request, 'content-encoding') === 'gzip' ? await unzipped(sent, maxBodyBytes) : sent;
   const pieces = await piecesOf(parseFaroPayload(body), body, TELEMETRY_MAX_PAYLOAD_BYTES);
-  const sender = { subnet: subnetOf(request.ip), key: request.faroKey };
+  const sender = { subnet: deps.addresses.network(request.ip, Date.now()), key: request.faroKey };
   const outcome = await deps.publisher.publishAll(
     pieces,
     ({ gzip }) => formatFaroType({ gzip, ...sender }),

@@ -4,12 +4,11 @@
  * kept under another name, or a stranger could write into a machine's figures.
  */
 import { createHash } from 'node:crypto';
+import { OTLP_NODE_PREFIX } from '@weir/contracts/nats/names';
 import { type Attributes, attributeText } from '@weir/contracts/otlp/attributes';
 import { WireWriter } from '@weir/contracts/otlp/wire-writer';
 import { RESOURCE } from '@weir/contracts/resource';
 
-/** Prefix of all names of OTLP senders. */
-export const OTLP_NODE_PREFIX = 'otlp-';
 const MAX_NAME = 63;
 const HASH_DIGITS = 10;
 
