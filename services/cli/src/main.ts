@@ -3,8 +3,8 @@ import { MEDIA_FLAGS, startAnewWith } from '@weir/edge/process-flags';
 import { INGEST_FLAGS } from '@weir/ingest/process-flags';
 
 // Before anything else is loaded: the process begins again.
-if (process.argv[2] === 'edge') startAnewWith(MEDIA_FLAGS);
-if (process.argv[2] === 'ingest') startAnewWith(INGEST_FLAGS);
+if (process.argv[2] === 'edge') startAnewWith(MEDIA_FLAGS, process.env.NODE_OPTIONS);
+if (process.argv[2] === 'ingest') startAnewWith(INGEST_FLAGS, process.env.NODE_OPTIONS);
 const { run } = await import('./program.ts');
 // Whoever reads us (head, less) may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

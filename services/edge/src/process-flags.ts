@@ -13,11 +13,11 @@ export const MEDIA_FLAGS: readonly string[] = [`${YOUNG_GENERATION}=4`];
 
 /**
  * Puts the same program, with `flags` (those above, or another part's of the same kind), in the place of this process,
- * which keeps its id. Does nothing where it has such a flag, where Node cannot do it, and in a child with an IPC channel,
+ * which keeps its id. Does nothing where it has such a flag, or `nodeOptions` (the variable NODE_OPTIONS) has, where Node cannot do it, and in a child with an IPC channel,
  * which would be lost: its parent gives flags.
  */
-export function startAnewWith(flags: readonly string[]): void {
-  const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(YOUNG_GENERATION));
+export function startAnewWith(flags: readonly string[], nodeOptions = ''): void {
+  const given = [...process.execArgv, nodeOptions].some((flag) => flag.includes(YOUNG_GENERATION));
   if (given || process.send !== undefined || process.execve === undefined) return;
   process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]);
 }
