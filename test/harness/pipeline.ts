@@ -12,6 +12,7 @@ import { DATABASE, ROLLUPS, TABLE } from '@weir/contracts/tables';
 import { migrate } from '@weir/infra/clickhouse/migrate';
 import { startNats, type TestNats } from './nats.ts';
 import { startTestStore, type TestStore } from './store.ts';
+import { eventually } from './wait.ts';
 
 /** NATS and the store, ready for ingest. */
 export interface TestPipeline {
@@ -30,7 +31,6 @@ export interface TestPipeline {
   close(): Promise<void>;
 }
 
-const POLL_MS = 50;
 const TIMEOUT_MS = 60_000;
 
 /** Starts both and applies the migrations. */
@@ -90,34 +90,6 @@ export async function startPipeline(): Promise<TestPipeline> {
       await nats.close();
     },
   };
-}
-
-/**
- * Asks until the answer is good and returns it; questions that fail are asked again.
- * @throws Error with the last answer or failure when the time is up.
- */
-export async function eventually<T>(
-  ask: () => Promise<T>,
-  isGood: (answer: T) => boolean,
-  timeoutMs = TIMEOUT_MS,
-  wanted = '',
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    let last: unknown;
-    try {
-      const answer = await ask();
-      if (isGood(answer)) return answer;
-      last = answer;
-    } catch (error) {
-      last = error;
-    }
-    if (performance.now() > deadline) {
-      const shown = last instanceof Error ? last.message : JSON.stringify(last);
-      throw new Error(`Not within ${timeoutMs} ms${wanted === '' ? '' : ` (wanted ${wanted})`}: ${shown}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
 }
 
 function textOf(value: unknown): string {

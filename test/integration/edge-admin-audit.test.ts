@@ -4,9 +4,9 @@ import { hostname } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
-import { waitFor } from '@weir/test/harness/wait';
+import { eventually, waitFor } from '@weir/test/harness/wait';
 import { weir } from './cli-process.ts';
 
 describe('the audit of the admin API', () => {

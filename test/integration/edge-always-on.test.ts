@@ -31,7 +31,7 @@ describe('an app that is always on', () => {
   const showsFiller = (viewer: NotingViewer) => lastHeader(viewer)?.equals(filler.videoHeader) === true;
   const sourceOn = (edge: TestNode, stream: string) =>
     edge.streams().find((one) => one.stream === stream)?.source ?? 'gone';
-  const more = (what: string, viewers: readonly NotingViewer[], frames = 30) => {
+  const more = (what: string, viewers: readonly NotingViewer[], frames = 20) => {
     const counts = viewers.map((viewer) => viewer.frames(9).length);
     return waitFor(what, () => viewers.every((viewer, i) => viewer.frames(9).length >= (counts[i] ?? 0) + frames));
   };

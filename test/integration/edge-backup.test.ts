@@ -45,10 +45,10 @@ describe('a stream with a primary and a backup publisher', () => {
   const play = async (url: string) => {
     const viewer = await playStream(url);
     opened.push(viewer);
-    await waitFor('frames', () => viewer.frames(9).length > 30);
+    await waitFor('frames', () => viewer.frames(9).length > 15);
     return viewer;
   };
-  const goesOn = (viewers: readonly NotingViewer[], frames = 50) => {
+  const goesOn = (viewers: readonly NotingViewer[], frames = 25) => {
     const counts = viewers.map((viewer) => viewer.frames(9).length);
     const allHaveMore = () => viewers.every((viewer, i) => viewer.frames(9).length > (counts[i] ?? 0) + frames);
     return waitFor('frames of the other publisher', allHaveMore, { timeoutMs: frames * 40 + TAKES_OVER_MS });

@@ -34,7 +34,7 @@ describe('a cluster with nginx-rtmp as source and target', { skip: why ?? false 
   const links = () => nodes.flatMap((node) => node.stats().externals.links);
   const live = (direction: 'pull' | 'push') =>
     links().filter((link) => link.direction === direction && link.state === 'live').length;
-  const more = (what: string, viewers: readonly NotingViewer[], frames = 40) => {
+  const more = (what: string, viewers: readonly NotingViewer[], frames = 20) => {
     const counts = viewers.map((viewer) => viewer.frames(9).length);
     return waitFor(what, () => viewers.every((viewer, i) => viewer.frames(9).length >= (counts[i] ?? 0) + frames));
   };
@@ -119,7 +119,7 @@ describe('a cluster with nginx-rtmp as source and target', { skip: why ?? false 
     const ffmpeg = publishFile(CLIP_PATH, edges[0].rtmpUrl('live/out'));
     const viewer = await playStream(edges[1].rtmpUrl('live/out'));
     const codecs = async () => {
-      const { streams } = await probe(nginx.url('target/out-secret-key'), 2, 20_000);
+      const { streams } = await probe(nginx.url('target/out-secret-key'), 1, 20_000);
       return streams.map(({ codec_name }) => codec_name).toSorted();
     };
     try {

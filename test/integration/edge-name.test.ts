@@ -14,7 +14,7 @@ import { TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { startNodeProcess } from '@weir/test/harness/edge-process';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
-import { eventually } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 import { CLI, weir } from './cli-process.ts';
 
 describe('the name of a node', () => {

@@ -7,8 +7,9 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findChromium, launchChromium } from '@weir/test/harness/browser';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { type PlayerSite, startPlayerSite } from '@weir/test/harness/player-site';
+import { eventually } from '@weir/test/harness/wait';
 import { build } from 'esbuild';
 import type { Browser } from 'playwright-core';
 

@@ -3,32 +3,23 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { DEAD_LETTER_STREAM, HEADER } from '@weir/contracts/nats/names';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { logsPayload, metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
-
-const PARTITIONS = 4;
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import { logsPayload, metricsPayload, type TestPoint } from '@weir/test/harness/otlp-sender';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 describe('bad input', () => {
+  let under: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
-  const outboxOf = (
-    node: string,
-    more: { machineId?: string; resource?: Record<string, string | number | string[]> } = {},
-  ) => new TestOutbox(pipeline.connection, { node, ...more }, PARTITIONS);
+  const outboxOf: IngestPipeline['outboxOf'] = (node, more) => under.outboxOf(node, more);
 
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({ ...pipeline, config: { ingest: { batchMaxDelayMs: 20 } } });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    under = await startIngestPipeline();
+    ({ pipeline, ingest } = under);
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => under?.close());
 
   it('leaves out points it can’t store, counts them by reason, and keeps the others of the message', async () => {
     const outbox = outboxOf('skip-1');

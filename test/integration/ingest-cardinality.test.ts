@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 const PARTITIONS = 1;
 const LIMIT = 1_000;

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { Traffic } from '@weir/test/harness/traffic';
+import { eventually } from '@weir/test/harness/wait';
 
 const PARTITIONS = 4;
 const ALL = [0, 1, 2, 3];

@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { Traffic } from '@weir/test/harness/traffic';
+import { eventually } from '@weir/test/harness/wait';
 
 const PARTITIONS = 2;
 /** Small batches make many places to be killed at. */

@@ -10,8 +10,9 @@ import { connectNats } from '@weir/contracts/nats/connect';
 import type { ConnectionClosed } from '@weir/edge/stats';
 import { startTelemetry } from '@weir/edge/telemetry/telemetry';
 import { startTestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { mediaSnapshot } from '@weir/test/harness/telemetry';
+import { eventually } from '@weir/test/harness/wait';
 
 const ADDRESS = '203.0.113.77';
 const PORT = 50_123;

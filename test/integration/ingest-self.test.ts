@@ -5,7 +5,8 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 /** Of the tests' samples; nodes use 5 s. */
 const INTERVAL_MS = 200;

@@ -9,24 +9,23 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { loadConfig } from '@weir/contracts/config/load';
 import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { ROLLUPS, TABLE } from '@weir/contracts/tables';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
 import { metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 const PARTITIONS = 4;
 const JETSTREAM_WINDOW_MS = 100;
 const CLICKHOUSE_WINDOW = 2;
 
 describe('a message sent again after both windows of de-duplication', () => {
+  let under: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({ ...pipeline, config: { ingest: { batchMaxDelayMs: 20 } } });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    under = await startIngestPipeline();
+    ({ pipeline, ingest } = under);
     // after ingest, which sets the windows it wants when it starts
     await ensureTelemetryStreams(await jetstreamManager(pipeline.connection), loadConfig(), JETSTREAM_WINDOW_MS);
     for (const table of [TABLE.metricSamples, ...ROLLUPS.map((rollup) => rollup.table)]) {
@@ -34,10 +33,7 @@ describe('a message sent again after both windows of de-duplication', () => {
       await pipeline.clickhouse.command({ query });
     }
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => under?.close());
 
   it('is counted once, at every level, also by a new owner', async () => {
     const outbox = new TestOutbox(pipeline.connection, { node: 'again-1' }, PARTITIONS);

@@ -4,32 +4,25 @@ import { after, before, describe, it } from 'node:test';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from '@weir/contracts/events';
 import { RESOURCE } from '@weir/contracts/resource';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { logsPayload, metricsPayload, TestOutbox, type TestPoint } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import { logsPayload, metricsPayload, type TestPoint } from '@weir/test/harness/otlp-sender';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 const PARTITIONS = 4;
 
 describe('ingest', () => {
+  let under: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
-  const outboxOf = (
-    node: string,
-    more: { machineId?: string; resource?: Record<string, string | number | string[]> } = {},
-  ) => new TestOutbox(pipeline.connection, { node, ...more }, PARTITIONS);
+  const outboxOf: IngestPipeline['outboxOf'] = (node, more) => under.outboxOf(node, more);
 
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({ ...pipeline, config: { ingest: { batchMaxDelayMs: 20 } } });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    under = await startIngestPipeline();
+    ({ pipeline, ingest } = under);
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => under?.close());
 
   it('writes every sample once and rolls it up to equal sums at all six levels', async () => {
     const nodes = ['sum-1', 'sum-2', 'sum-3'].map((node) => outboxOf(node));

@@ -12,8 +12,8 @@ import { migrate } from '@weir/infra/clickhouse/migrate';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { startNatsCluster, type TestNatsCluster } from '@weir/test/harness/nats-cluster';
 import { metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
-import { eventually } from '@weir/test/harness/pipeline';
 import { startTestStore, type TestStore } from '@weir/test/harness/store';
+import { eventually } from '@weir/test/harness/wait';
 
 const NODES = ['edge-1', 'edge-2', 'edge-3', 'edge-4'];
 const nats = { replicas: 3 };

@@ -17,8 +17,8 @@ import { migrate } from '@weir/infra/clickhouse/migrate';
 import { startTestIngest } from '@weir/test/harness/ingest';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
 import { metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
-import { eventually } from '@weir/test/harness/pipeline';
 import { startTestStore } from '@weir/test/harness/store';
+import { eventually } from '@weir/test/harness/wait';
 import { weir } from './cli-process.ts';
 
 const logger = createLogger('test', 'silent');

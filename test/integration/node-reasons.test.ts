@@ -9,7 +9,7 @@ import { connectNats } from '@weir/contracts/nats/connect';
 import { BUCKET } from '@weir/contracts/nats/names';
 import { freePort } from '@weir/test/harness/free-port';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
-import { eventually } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 import { weir } from './cli-process.ts';
 
 describe('why a node is not there', () => {

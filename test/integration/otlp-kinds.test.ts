@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 const DELTA = 1;
 const CUMULATIVE = 2;
@@ -15,20 +17,14 @@ const STARTED_BEFORE_MS = 3_600_000;
 type Json = Record<string, unknown>;
 
 describe('kinds of OTLP points', () => {
+  let under: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({ ...pipeline, config: { ingest: { batchMaxDelayMs: 20 } } });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    under = await startIngestPipeline();
+    ({ pipeline, ingest } = under);
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => under?.close());
 
   const startMs = Date.now() - STARTED_BEFORE_MS;
   const post = async (metrics: Json[], node = 'kinds') => {

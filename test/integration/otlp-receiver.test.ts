@@ -20,7 +20,8 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { metricsPayload } from '@weir/test/harness/otlp-sender';
-import { eventually, startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { eventually } from '@weir/test/harness/wait';
 
 const TOKEN = 'a-secret';
 const OTHER = 'another-secret';
