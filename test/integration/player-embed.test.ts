@@ -18,7 +18,7 @@ const found = await findChromium();
 const README = fileURLToPath(new URL('../../services/player/README.md', import.meta.url));
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 
-describe('the player on somebody else’s page', { skip: 'skip' in found && found.skip }, () => {
+describe('the player on somebody else’s page', { concurrency: 2, skip: 'skip' in found && found.skip }, () => {
   let node: TestNode;
   let site: PlayerSite;
   let browser: Browser;

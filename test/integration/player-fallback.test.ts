@@ -10,12 +10,17 @@ import type { Browser } from 'playwright-core';
 
 const found = await findChromium();
 
-describe('the player without FLV', { skip: 'skip' in found && found.skip }, () => {
+describe('the player without FLV', { concurrency: 2, skip: 'skip' in found && found.skip }, () => {
   let node: TestNode;
   let site: PlayerSite;
   let browser: Browser;
-  const play = async (stream: string, query = '', prepare?: (page: PlayerPage['page']) => Promise<void>) => {
-    const url = encodeURIComponent(node.httpUrl(`/live/${stream}`));
+  const play = async (
+    stream: string,
+    query = '',
+    prepare?: (page: PlayerPage['page']) => Promise<void>,
+    edge: TestNode = node,
+  ) => {
+    const url = encodeURIComponent(edge.httpUrl(`/live/${stream}`));
     return openPlayer(browser, `${site.url}/player/?url=${url}${query}`, undefined, prepare);
   };
 
@@ -30,16 +35,20 @@ describe('the player without FLV', { skip: 'skip' in found && found.skip }, () =
   });
 
   it('comes to HLS when the network lets neither WebSocket nor endless answers through', async (test) => {
-    const publisher = await publishClipFrom(node.rtmpUrl('live/walled'), demoClip());
+    // Of its own, to count its viewers.
+    const alone = await startTestNode({ node: { name: 'edge-alone' } });
+    test.after(() => alone.close());
+    const publisher = await publishClipFrom(alone.rtmpUrl('live/walled'), demoClip());
     test.after(() => publisher.close());
-    const player = await play('walled', '', async (page) => {
+    const wall = async (page: PlayerPage['page']) => {
       await page.route(/\.flv/, (route) => route.abort());
       await page.routeWebSocket(/\.flv/, (socket) => socket.close());
-    });
+    };
+    const player = await play('walled', '', wall, alone);
     const { transport, edge } = await player.until('the picture', ({ watchedMs }) => watchedMs > 1_000);
     assert.equal(transport, 'hls');
-    assert.equal(edge?.node, 'edge-a');
-    const [viewer] = node.stats().connections.filter(({ protocol, open }) => protocol === 'hls' && open > 0);
+    assert.equal(edge?.node, 'edge-alone');
+    const [viewer] = alone.stats().connections.filter(({ protocol, open }) => protocol === 'hls' && open > 0);
     assert.equal(viewer?.open, 1, 'one viewer, however often it asks');
     await player.leave();
   });
@@ -81,6 +90,29 @@ describe('the player without FLV', { skip: 'skip' in found && found.skip }, () =
     await waitFor('the message', async () => (await player.message()) === 'This browser can’t play it');
     assert.equal((await player.stats()).state, 'unsupported');
     await player.screenshot('player-unsupported');
+    await player.leave();
+  });
+
+  it('goes on by HLS when the publisher was away and comes back, and over a publisher that counts anew', async (test) => {
+    const first = await publishClipFrom(node.rtmpUrl('live/back'), demoClip());
+    const player = await play('back', '&transport=hls');
+    await player.until('the picture', ({ watchedMs }) => watchedMs > 2_000);
+    await first.close();
+    await waitFor('a standing picture', async () => (await player.stats()).state !== 'playing');
+    const second = await publishClipFrom(node.rtmpUrl('live/back'), demoClip(), 3_600_000);
+    test.after(() => second.close());
+    const before = await player.stats();
+    const { watchedMs } = await player.until(
+      'the picture again',
+      (stats) => stats.state === 'playing' && stats.framesDecoded > before.framesDecoded + 40,
+      60_000,
+    );
+    second.countFrom(0);
+    await player.until(
+      'the picture of the new count',
+      (stats) => stats.state === 'playing' && stats.watchedMs > watchedMs + 8_000,
+      60_000,
+    );
     await player.leave();
   });
 

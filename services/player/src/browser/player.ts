@@ -8,6 +8,7 @@ import type { Playback } from './playback/flv-playback.ts';
 import { clockOf, type LiveClock } from './playback/live-clock.ts';
 import { LiveEdge, LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
 import { canPlayFlv } from './playback/support.ts';
+import { verdictOf } from './playback/verdict.ts';
 import { Viewing } from './playback/viewing.ts';
 import { type Candidate, candidatesOf } from './source/candidates.ts';
 import { Connector, type Outage } from './source/connector.ts';
@@ -16,10 +17,6 @@ import { HlsFeed } from './source/hls-feed.ts';
 import type { PlaybackOptions, PlayerEvents, PlayerProblem, PlayerState, PlayerStats, StartTimes } from './types.ts';
 
 const TICK_MS = 100;
-/** A frame so much later than due is shown as a stall. */
-const STALL_SHOWN_MS = 400;
-/** A connection that is open but silent for so long: the publisher is away. */
-const AWAY_MS = 3_000;
 /** A pause longer than this lets go of the connection. */
 const PAUSE_KEEPS_MS = 15_000;
 /** A media pipeline that breaks again and again in so short a time is not mended by trying. */
@@ -341,24 +338,18 @@ export class LivePlayer {
     }
   }
 
-  /** What the viewer is to be told, out of frames, feed and network. */
   #judge(now: number): void {
-    const state = this.#state;
-    if (state === 'paused' || state === 'refused' || state === 'unsupported') return;
     if (!this.#start) return;
-    const late = this.#viewing.lateMs(now) > STALL_SHOWN_MS;
-    if (!late) {
-      if (this.#connector.feed && !this.#swapping) this.#become('playing');
-      return;
-    }
-    const feed = this.#connector.feed;
-    if (!navigator.onLine && (!feed || feed.silentMs > STALL_SHOWN_MS)) this.#become('offline');
-    else if (!feed) {
-      if (state === 'playing' || state === 'stalled') this.#become('reconnecting');
-    } else if (feed.silentMs > AWAY_MS) {
-      this.#viewing.cause = 'away';
-      this.#become('away');
-    } else if (state !== 'away') this.#become('stalled');
+    const { feed } = this.#connector;
+    const verdict = verdictOf({
+      state: this.#state,
+      lateMs: this.#viewing.lateMs(now),
+      silentMs: feed?.silentMs,
+      swapping: this.#swapping,
+      online: navigator.onLine,
+    });
+    if (verdict === 'away') this.#viewing.cause = 'away';
+    this.#become(verdict);
   }
 
   /** A long pause: nothing is fetched that nobody sees. */

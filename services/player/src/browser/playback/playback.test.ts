@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { FrameGaps } from './frame-watch.ts';
 import { LiveClock } from './live-clock.ts';
 import { LiveEdge, LOW_LATENCY } from './live-edge.ts';
+import { type Situation, verdictOf } from './verdict.ts';
 
 const STARTED_MS = 2_001;
 
@@ -113,5 +114,33 @@ describe('frame gaps', () => {
     const gap = gaps.shown(last + 740, 0.04, 1);
     assert.ok(gap && Math.abs(gap.durationMs - 700) < 1);
     steady(gaps, last + 780, 10, 1);
+  });
+});
+
+describe('the verdict', () => {
+  const playing: Situation = { state: 'playing', lateMs: 0, silentMs: 20, swapping: false, online: true };
+
+  it('is a stall when frames are late, and the publisher’s absence when no byte came for three seconds', () => {
+    assert.equal(verdictOf(playing), 'playing');
+    assert.equal(verdictOf({ ...playing, lateMs: 500 }), 'stalled');
+    assert.equal(verdictOf({ ...playing, lateMs: 3_500, silentMs: 3_400 }), 'away');
+    assert.equal(
+      verdictOf({ ...playing, state: 'away', lateMs: 3_600, silentMs: 10 }),
+      'away',
+      'until there is a frame',
+    );
+  });
+
+  it('lets the buffer bridge a lost connection without a word, and tells what it is when the picture stands', () => {
+    const lost = { ...playing, silentMs: undefined };
+    assert.equal(verdictOf(lost), 'playing');
+    assert.equal(verdictOf({ ...lost, lateMs: 500 }), 'reconnecting');
+    assert.equal(verdictOf({ ...lost, lateMs: 500, online: false }), 'offline');
+    assert.equal(verdictOf({ ...lost, state: 'not-found', lateMs: 500 }), 'not-found');
+  });
+
+  it('leaves to the viewer what only the viewer ends', () => {
+    for (const state of ['paused', 'refused', 'unsupported'] as const)
+      assert.equal(verdictOf({ ...playing, state, lateMs: 9_000 }), state);
   });
 });
