@@ -1,8 +1,11 @@
 // Quotas of a customer's app over two nodes that share them by NATS: who is refused, who is put out, and what each node does alone.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Kvm } from '@nats-io/kv';
+import { connect } from '@nats-io/transport-node';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
+import { BUCKET } from '@weir/contracts/nats/names';
 import { RtmpClientError } from '@weir/edge/rtmp/client';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
@@ -93,6 +96,42 @@ describe('quotas of an app', () => {
     );
     for (const viewer of [...viewers, again]) viewer.close();
     await publisher.close();
+  });
+
+  it('count what a member says that can be read, and nothing else', async () => {
+    const connection = await connect({ servers: nats.url });
+    try {
+      const bucket = await new Kvm(connection).open(BUCKET.usage);
+      const says = (apps: unknown) => JSON.stringify({ node: 'other', apps });
+      for (const garbage of [
+        'no JSON',
+        'null',
+        says(null),
+        says({ shop: null }),
+        says({ shop: { viewers: -5, publishers: 0, bitsPerSecond: 0 } }),
+        says({ shop: { viewers: 2, publishers: 0, bitsPerSecond: 0, newestViewers: 'many' } }),
+        says({ shop: { viewers: '9', publishers: 0, bitsPerSecond: 0 } }),
+      ]) {
+        await bucket.put('other', garbage);
+      }
+      await bucket.put('another', says({ shop: { viewers: 2, publishers: 1, bitsPerSecond: 8_000 } }));
+      /** Why node 0 takes no publisher of the app; empty when it does. */
+      const refusal = async () => {
+        const answer = await publishClip(at(0).rtmpUrl('shop/x')).catch((error: Error) => error.message);
+        if (typeof answer === 'string') return answer;
+        await answer.close();
+        return '';
+      };
+      await waitFor('the other’s publisher', async () => (await refusal()).includes('shop has 1 publishers'));
+      await assert.rejects(
+        Promise.all([1, 2].map(() => playStream(at(0).rtmpUrl('shop/x'), { timeoutMs: 500 }))),
+        /shop has 3 viewers/,
+      );
+      await bucket.delete('another');
+      await waitFor('it to be gone', async () => (await refusal()) === '');
+    } finally {
+      await connection.close();
+    }
   });
 
   it('that are lowered put out the newest after the grace, wherever they are, and tell them why', async () => {

@@ -113,8 +113,10 @@ export class SharedUsage implements OtherNodes {
 function parseApps(entry: KvWatchEntry): Map<string, AppShare> | undefined {
   try {
     const apps = new Map(Object.entries(entry.json<UsageRecord>().apps));
-    const isUse = (share: AppShare) =>
-      [share.viewers, share.publishers, share.bitsPerSecond].every((figure) => Number.isFinite(figure) && figure >= 0);
+    const areFigures = (figures: unknown): boolean =>
+      Array.isArray(figures) && figures.every((figure) => Number.isFinite(figure) && figure >= 0);
+    const isUse = ({ viewers, publishers, bitsPerSecond, newestViewers = [], newestPublishers = [] }: AppShare) =>
+      areFigures([viewers, publishers, bitsPerSecond]) && areFigures(newestViewers) && areFigures(newestPublishers);
     return [...apps.values()].every(isUse) ? apps : undefined;
   } catch {
     return undefined;
