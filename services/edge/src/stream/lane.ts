@@ -14,6 +14,8 @@ const GROUP_FILL = 64;
 /** Queue of a lagging viewer, as a share of its limit, up to which it still gets sound. */
 const SOUND_MARGIN = 1.25;
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /** What a lane needs of its hub. */
 export interface LaneHub {
   readonly log: HubLog;
@@ -42,6 +44,8 @@ export class Lane {
   /** Per group: log number up to which all its viewers have been served. */
   readonly #served: number[] = new Array<number>(GROUPS).fill(0);
   readonly #parts: Buffer[] = [];
+  /** The buffer made last, with its range: groups flushed in the same turn share it. */
+  #made: { start: number; end: number; buffer: Buffer } = { start: -1, end: -1, buffer: NOTHING };
 
   constructor(hub: LaneHub, encoding: Encoding) {
     this.#hub = hub;
@@ -127,6 +131,7 @@ export class Lane {
 
   /** The messages from `start` up to, not including, `end` as one buffer. */
   #range(start: number, end: number): Buffer {
+    if (start === this.#made.start && end === this.#made.end) return this.#made.buffer;
     const parts = this.#parts;
     parts.length = 0;
     let sizeBytes = 0;
@@ -137,6 +142,7 @@ export class Lane {
     }
     const buffer = this.encoding.join(parts, sizeBytes);
     parts.length = 0;
+    this.#made = { start, end, buffer };
     return buffer;
   }
 
