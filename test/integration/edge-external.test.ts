@@ -105,6 +105,7 @@ describe('a cluster with nginx-rtmp as source and target', { skip: why ?? false 
   });
 
   it('prefers a publisher of the cluster', async () => {
+    await waitFor('earlier pulls to end', () => links().every(({ direction }) => direction !== 'pull'));
     const ffmpeg = publishFile(CLIP_PATH, nginx.url('source/both'));
     const publisher = await publishClip(edges[0].rtmpUrl('outside/both'));
     const viewer = await playStream(edges[1].rtmpUrl('outside/both'));
