@@ -3,7 +3,7 @@
  * (bare inserts of the same encoded rows, same tables, same run), decoding alone, a steady load, bytes on disk.
  * Absolute figures hold for this machine and hour only; the machine's load is printed with them.
  *
- *   npm run bench -- ingest [--nodes 200] [--series 200] [--rounds 20] [--repeats 3]
+ *   npm run bench -- ingest [--nodes 200] [--series 200] [--rounds 40] [--repeats 3]
  *                           [--steady-nodes 1000] [--steady 30] [--json]
  */
 import { parseArgs } from 'node:util';
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '200' },
     series: { type: 'string', default: '200' },
-    rounds: { type: 'string', default: '20' },
+    rounds: { type: 'string', default: '40' },
     repeats: { type: 'string', default: '3' },
     'steady-nodes': { type: 'string', default: '1000' },
     steady: { type: 'string', default: '30' },

@@ -28,9 +28,10 @@ export interface SteadyFigures {
 
 const INTERVAL_MS = 5_000;
 const LOOK_MS = 200;
-const WARM_UP_MS = 6_000;
+/** All series are described in the first interval of a copy's life; that is a start, not the steady load. */
+const WARM_UP_MS = 15_000;
 
-/** Runs `nodes` for `seconds` after a warm-up of one interval. */
+/** Runs `nodes` for `seconds` after a warm-up of three intervals. */
 export async function steady(
   pipeline: TestPipeline,
   nodes: readonly SimulatedNode[],

@@ -74,6 +74,8 @@ const PULL_EXPIRES_MS = 30_000;
 /** Redelivery only makes the consumer's figures look worse: an owner that failed opens the partition anew. */
 const ACK_WAIT_NANOS = 3_600_000 * 1_000_000;
 const RETRY_PULL_MS = 100;
+/** How often JetStream is asked for the lag while nothing is pulled; else each message tells it. */
+const LAG_EVERY_MS = 2_000;
 /** JetStream removes the second consumer of an owner that died after so long. */
 const AHEAD_UNUSED_NANOS = 600_000 * 1_000_000;
 
@@ -208,13 +210,11 @@ class PullReader implements PartitionReader {
   /** One pull after the other, each for no more than may wait. */
   async #pull(): Promise<void> {
     while (!this.#isClosed) {
-      if (this.#queuedBytes >= this.#maxBytes) {
-        await new Promise<void>((resolve) => {
-          this.#wakePuller = resolve;
-        });
-        continue;
-      }
       try {
+        if (this.#queuedBytes >= this.#maxBytes) {
+          await this.#room();
+          continue;
+        }
         const messages = await this.#consumer.fetch({ max_messages: this.#pullSize(), expires: PULL_EXPIRES_MS });
         this.#stopPull = () => messages.stop();
         if (this.#isClosed) messages.stop();
@@ -226,6 +226,21 @@ class PullReader implements PartitionReader {
         if (this.#queue.length === 0) await pause(RETRY_PULL_MS);
       }
     }
+  }
+
+  /** Resolves when messages were taken, or after a while in which none was: then the lag has grown unheard. */
+  async #room(): Promise<void> {
+    const isTaken = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), LAG_EVERY_MS).unref();
+      this.#wakePuller = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+    if (isTaken || this.#isClosed) return;
+    // when NATS is away, the next pull says so
+    const info = await this.#manager.consumers.info(TELEMETRY_STREAM, this.#name).catch(() => undefined);
+    if (info) this.#pending = info.num_pending;
   }
 
   #pullSize(): number {
