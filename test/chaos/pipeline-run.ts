@@ -22,7 +22,7 @@ export interface PipelineChaosOptions {
   everyMs: number;
   /** Time for everything to be written in the end. */
   settleMs: number;
-  say(line: string): void;
+  say: (line: string) => void;
 }
 
 /** What a run came to. */

@@ -13,7 +13,7 @@ export interface IngestPipeline {
   readonly pipeline: TestPipeline;
   readonly ingest: TestIngest;
   /** An outbox of `node`, in the partition that ingest expects it in. */
-  outboxOf(node: string, more?: Omit<Sender, 'node'>): TestOutbox;
+  outboxOf: (node: string, more?: Omit<Sender, 'node'>) => TestOutbox;
   close(): Promise<void>;
 }
 
@@ -29,14 +29,17 @@ export async function startIngestPipeline(config: PartialConfig = {}): Promise<I
       ...pipeline,
       config: { ...config, ingest: { batchMaxDelayMs: 20, ...config.ingest } },
     });
-    const { ready, close } = ingest;
-    await eventually(ready, ({ status }) => status === 200);
+    const copy = ingest;
+    await eventually(
+      () => copy.ready(),
+      ({ status }) => status === 200,
+    );
     return {
       pipeline,
-      ingest,
+      ingest: copy,
       outboxOf: (node, more = {}) => new TestOutbox(pipeline.connection, { node, ...more }, PARTITIONS),
       async close() {
-        await close();
+        await copy.close();
         await pipeline.close();
       },
     };

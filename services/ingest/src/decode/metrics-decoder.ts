@@ -64,6 +64,7 @@ export class MetricsDecoder implements MetricsVisitor {
   #metric: MetricEntry | undefined;
   #summaryHead: MetricHead = { name: '', unit: '', kind: 'none', temporality: 0, isMonotonic: false, points: 0 };
   #attributesField = 0;
+  #storedText: string | undefined;
   #timeLow = -1;
   #timeHigh = -1;
   #timeMs = 0;
@@ -78,6 +79,7 @@ export class MetricsDecoder implements MetricsVisitor {
   /** Begins a message. @param sums makes deltas of cumulative points; without it they are skipped. */
   start(window: TimeWindow, sums?: CumulativeState): void {
     this.#window = window;
+    this.#storedText = undefined;
     this.#sums = sums;
     sums?.begin(window.storedAtMs);
     this.#timeLow = -1;
@@ -260,9 +262,15 @@ export class MetricsDecoder implements MetricsVisitor {
     this.#target.rows.add(
       TABLE.metricSeries,
       `{"series_id":${id},${ownerFields(metric.owner)},"kind":"${metric.kind}","unit":${JSON.stringify(metric.unit)},` +
-        `"attributes":${JSON.stringify(attributes)},"last_seen":${jsonTime(storedAtMs)}}`,
+        `"attributes":${JSON.stringify(attributes)},"last_seen":${this.#storedAt()}}`,
     );
     return index;
+  }
+
+  /** When JetStream stored the message, as JSON: the same for all series it describes. */
+  #storedAt(): string {
+    this.#storedText ??= jsonTime((this.#window as TimeWindow).storedAtMs);
+    return this.#storedText;
   }
 
   #attributes(point: PointBase): Record<string, string> | undefined {
