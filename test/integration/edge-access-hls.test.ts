@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import type { CloseReason } from '@weir/contracts/events';
+import { signName } from '@weir/contracts/signed-name';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { type ClipPublisher, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
@@ -30,7 +31,8 @@ describe('viewers by HLS', () => {
   let node: TestNode;
   let publisher: ClipPublisher;
   let limits: Limits = {};
-  const config = (): PartialConfig => ({ hls: { segmentMs: 500, partMs: 200 }, limits });
+  let access: NonNullable<PartialConfig['access']> = {};
+  const config = (): PartialConfig => ({ hls: { segmentMs: 500, partMs: 200 }, limits, access });
   const reload = async (changed: Limits) => {
     limits = changed;
     const answer = await fetch(`${node.urls.admin}/v1/reload`, { method: 'POST' });
@@ -131,6 +133,30 @@ describe('viewers by HLS', () => {
     );
     assert.equal(count(node, 'closed', 'app-limit'), 1);
     assert.equal((await watch('first')).status, 200);
+    await reload({});
+  });
+
+  it('need a signature for their stream where one is asked for, on the playlist and on every file it names', async () => {
+    access = { play: 'key', signingKeys: ['secret'] };
+    await reload({});
+    const signed = (stream: string, seconds = 60) =>
+      signName({ action: 'play', stream, expires: Math.floor(Date.now() / 1_000) + seconds }, 'secret');
+    for (const [query, status, error] of [
+      ['', 401, 'key-missing'],
+      [signed('shop/other'), 403, 'signature-wrong'],
+      [signed('shop/clip', -60), 403, 'signature-expired'],
+    ] as const) {
+      const answer = await ask(node, `/shop/clip.m3u8?session=signed&${query}`);
+      assert.deepEqual([answer.status, answer.error], [status, error]);
+    }
+    const playlist = await ask(node, `/shop/clip.m3u8?session=signed&${signed('shop/clip')}`);
+    assert.equal(playlist.status, 200);
+    const file = /^\S+\.m4s\?\S+$/m.exec(playlist.text)?.[0] ?? '';
+    assert.equal((await ask(node, `/shop/${file}`)).status, 200);
+    // Somebody else with the same file, without the right.
+    const bare = await ask(node, `/shop/${file.split('?')[0]}?session=thief`);
+    assert.deepEqual([bare.status, bare.error], [401, 'key-missing']);
+    access = {};
     await reload({});
   });
 
