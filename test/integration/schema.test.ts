@@ -8,8 +8,12 @@ import { type MigrateOptions, migrate, readMigrations } from '@weir/infra/clickh
 import { startTestStore, type TestStore } from '../harness/store.ts';
 
 const SERIES = 4_711;
-/** A Sunday evening in UTC, already Monday east of it: the week must begin on Monday the 9th. */
-const SUNDAY = '2026-11-15 23:59:58.000';
+const DAY_MS = 86_400_000;
+/** The last Monday's beginning in UTC: raw samples are kept for seven days. 1970-01-05 was a Monday. */
+const MONDAY_MS = Math.floor((Date.now() - 4 * DAY_MS) / (7 * DAY_MS)) * 7 * DAY_MS + 4 * DAY_MS;
+const at = (ms: number) => new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+/** A Sunday evening in UTC, already Monday east of it: its week began six days before. */
+const SUNDAY = at(MONDAY_MS - 2_000);
 
 describe('the schema on a real engine', { timeout: 120_000 }, () => {
   let store: TestStore;
@@ -81,9 +85,9 @@ describe('the schema on a real engine', { timeout: 120_000 }, () => {
   });
 
   it('puts late and early samples into their own UTC bucket at every level, weeks from Monday', async () => {
-    await put('2026-11-16 00:00:01.000', 10, 'b');
+    await put(at(MONDAY_MS + 1_000), 10, 'b');
     await put(SUNDAY, 2, 'a');
-    await put('2026-11-15 23:59:59.500', 4, 'c');
+    await put(at(MONDAY_MS - 500), 4, 'c');
     const buckets: Record<string, string[]> = {};
     for (const { level, table } of ROLLUPS) {
       const found = await rows<{ line: string }>(
@@ -93,13 +97,18 @@ describe('the schema on a real engine', { timeout: 120_000 }, () => {
       );
       buckets[level] = found.map(({ line }) => line);
     }
+    const lines = (sundayMs: number) => [
+      `${at(sundayMs).slice(0, 19)} 2 6 2 4 4`,
+      `${at(MONDAY_MS).slice(0, 19)} 1 10 10 10 10`,
+    ];
+    const minute = 60_000;
     assert.deepEqual(buckets, {
-      '1m': ['2026-11-15 23:59:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
-      '5m': ['2026-11-15 23:55:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
-      '10m': ['2026-11-15 23:50:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
-      '1h': ['2026-11-15 23:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
-      '1d': ['2026-11-15 00:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
-      '1w': ['2026-11-09 00:00:00 2 6 2 4 4', '2026-11-16 00:00:00 1 10 10 10 10'],
+      '1m': lines(MONDAY_MS - minute),
+      '5m': lines(MONDAY_MS - 5 * minute),
+      '10m': lines(MONDAY_MS - 10 * minute),
+      '1h': lines(MONDAY_MS - 60 * minute),
+      '1d': lines(MONDAY_MS - DAY_MS),
+      '1w': lines(MONDAY_MS - 7 * DAY_MS),
     });
   });
 
