@@ -7,9 +7,9 @@ import type { Logger } from '@weir/contracts/logger';
 import type { StreamName } from '../rtmp/names.ts';
 import { streamKey } from '../rtmp/names.ts';
 import type { Publication } from '../rtmp/session-host.ts';
-import type { Audience } from '../stream/taps.ts';
 import type { HubMessage } from '../stream/hub-log.ts';
 import type { Streams } from '../stream/streams.ts';
+import type { Audience } from '../stream/taps.ts';
 import { type LinkControl, LinkReader, type LinkRequest, writeControl, writeMedia } from './link-frames.ts';
 
 /** A worker that takes so little of a stream is cut off from it; it comes back and goes on where it stood, or at a key frame. */
