@@ -81,7 +81,7 @@ export class External {
         await this.#options.talk({ url, signal, onLive: () => this.#enter('live') });
       } catch (error) {
         if (signal.aborted) return;
-        const reason = errorMessage(error);
+        const reason = withoutKey(errorMessage(error), url, direction);
         this.#status.failures += 1;
         this.#status.reason = reason;
         this.#options.onFailed();
@@ -96,4 +96,10 @@ export class External {
       if (isLast) retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
     }
   }
+}
+
+/** A target may repeat the name it was pushed to, which is often a key. */
+function withoutKey(reason: string, { name }: RtmpUrl, direction: ExternalLink['direction']): string {
+  if (direction === 'pull') return reason;
+  return reason.replaceAll(name, '…').replaceAll(name.split('?', 1)[0] ?? name, '…');
 }
