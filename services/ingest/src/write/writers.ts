@@ -59,13 +59,13 @@ export function copyName(configured: string): string {
 const COPY_SAMPLES = 240_000;
 const COPY_JSON_BYTES = 8_388_608;
 /** Payload bytes that wait to be decoded. */
-const COPY_READ_AHEAD_BYTES = 16_777_216;
+const COPY_READ_AHEAD_BYTES = 8_388_608;
 const MIN_SAMPLES = 2_000;
 const MIN_BYTES = 262_144;
 
 /**
  * The share of one partition, so that a copy's memory does not depend on how many it owns: 480,000 samples of 44 bytes,
- * 16 MiB of other rows and 16 MiB of payloads in all (the least shares count from some 64 partitions on).
+ * 16 MiB of other rows and 8 MiB of payloads in all (the least shares count from some 64 partitions on).
  */
 export function partitionLimits(ingest: Config['ingest'], partitions: number): PartitionLimits {
   const share = (whole: number, least: number, most: number) =>
