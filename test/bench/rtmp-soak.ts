@@ -38,8 +38,10 @@ const LOOKS = 10;
 /** Visits a second while others stay. */
 const CHURN_PER_SECOND = 20;
 /** Heap may grow by so much per cycle, and by so much in all: a leaked session is 5 kB and more. */
-const MOST_BYTES_PER_CYCLE = 100;
+const MOST_BYTES_PER_CYCLE = 400;
 const MOST_HEAP_GROWTH_BYTES = 4_000_000;
+/** The node's own come and go (dialling NATS, its outbox); a leak would be one per visit. */
+const OWN_DESCRIPTORS = 8;
 const GONE_WITHIN_MS = 30_000;
 
 interface Look {
@@ -140,8 +142,8 @@ try {
   const isFlat =
     cyclesGrowth <= Math.max(MOST_HEAP_GROWTH_BYTES / 4, CYCLES * MOST_BYTES_PER_CYCLE) &&
     stayGrowth <= MOST_HEAP_GROWTH_BYTES &&
-    result.descriptorsGrown.cycles <= 0 &&
-    result.descriptorsGrown.soak <= 0 &&
+    result.descriptorsGrown.cycles <= OWN_DESCRIPTORS &&
+    result.descriptorsGrown.soak <= OWN_DESCRIPTORS &&
     failed === 0 &&
     result.viewers.lost + result.viewers.backwards === 0;
   process.stdout.write(`${JSON.stringify({ bench: 'rtmp-soak', isFlat, ...result, looks })}\n`);
