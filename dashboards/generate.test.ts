@@ -143,6 +143,39 @@ describe('every panel', () => {
   }
 });
 
+describe('every dashboard', () => {
+  for (const spec of ALL_DASHBOARDS) {
+    it(`${spec.title} can be narrowed to several values or all, refreshes itself, and leads on with time and variables kept`, () => {
+      const built = buildDashboard(spec);
+      for (const variable of built.templating?.list ?? []) {
+        if (variable.type === 'query')
+          assert.deepEqual([variable.multi, variable.includeAll, variable.allValue], [true, true, '*'], variable.name);
+      }
+      assert.match(built.refresh ?? '', /^\d+s$/);
+      const [links] = built.links ?? [];
+      assert.deepEqual([links?.type, links?.keepTime, links?.includeVars], ['dashboards', true, true]);
+      const json = JSON.stringify(built.panels);
+      for (const [, url = ''] of json.matchAll(/"url":"(\/d\/(?:[^"\\]|\\.)+)"/g)) {
+        const [, name] = /^\/d\/weir-(\w+)\?/.exec(url) ?? [];
+        assert.ok(
+          ALL_DASHBOARDS.some((dashboard) => dashboard.name === name),
+          url,
+        );
+        assert.ok(url.includes(`$\{__url_time_range}`), url);
+        for (const variable of spec.variables)
+          assert.ok(url.includes(`$\{${variable}:queryparam}`) !== url.includes(`var-${variable}=`), url);
+      }
+      const used = new Set([...json.matchAll(/\$\{(\w+):customqueryparam/g)].map(([, name]) => String(name)));
+      const there = new Set((built.templating?.list ?? []).map(({ name }) => name));
+      assert.deepEqual(
+        [...used].filter((name) => !there.has(name)),
+        [],
+        'uses no variable it lacks',
+      );
+    });
+  }
+});
+
 describe('every alert rule', () => {
   it('has an id of its own, a runbook with its three sections, and a panel that is there', () => {
     assert.equal(new Set(ALERT_RULES.map(({ name }) => name)).size, ALERT_RULES.length);
@@ -155,6 +188,16 @@ describe('every alert rule', () => {
       const dashboard = ALL_DASHBOARDS.find(({ name }) => name === rule.dashboard);
       assert.ok(dashboard && panelsOf(dashboard).some(({ id }) => id === rule.panelId), rule.name);
     }
+  });
+  it('fires above another figure where that is asked for, and names the rules there are otherwise', () => {
+    const of = (files: ReturnType<typeof generateFiles>) =>
+      files.find(({ path }) => path.endsWith('weir-rules.yaml'))?.text ?? '';
+    const changed = parse(of(generateFiles({ thresholds: { 'connections-near-limit': 0.8 } }))) as ReturnType<
+      typeof provisionRules
+    >;
+    const rule = changed.groups.flatMap(({ rules }) => rules).find(({ uid }) => uid === 'weir-connections-near-limit');
+    assert.deepEqual(rule?.data[1]?.model.conditions, [{ evaluator: { type: 'gt', params: [0.8] } }]);
+    assert.throws(() => generateFiles({ thresholds: { nope: 1 } }), { code: 'DASHBOARD_RULE', message: /cpu-full/ });
   });
   it('uses nothing that only a browser expands, and names a figure and whom it concerns', () => {
     for (const { rules } of provisionRules().groups) {

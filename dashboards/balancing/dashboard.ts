@@ -1,4 +1,5 @@
 /** Dashboard "Load balancing": who holds the virtual addresses, who gets the viewers, what does DNS answer? */
+import { DIRECTOR_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
 import { DIRECTORS } from './directors.ts';
 import { NAMES } from './names.ts';
@@ -12,5 +13,5 @@ export const BALANCING: DashboardSpec = {
   from: 'now-3h',
   refresh: '10s',
   groups: [DIRECTORS, SPREAD, NAMES],
-  annotations: [],
+  annotations: [DIRECTOR_MARKS],
 };

@@ -1,7 +1,7 @@
 /** Load balancing, first row: which director of each group holds the virtual address, and is there another to take over? */
-import { TABLE, VIEW } from '@weir/contracts/tables';
+import { VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
-import { metricSql } from '../build/metric-sql.ts';
+import { HOST, metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 /** What every panel says where no agent runs on a director. */
@@ -27,7 +27,7 @@ export const DIRECTORS: PanelGroup = {
         'Each group at the end of the range (looking back at most a day): who holds its address, directors that hold it (one is right), backups ready, directors missing, and how often the address moved in the range.',
       queries: [{ refId: 'A', sql: groups }],
       width: 12,
-      height: 8,
+      height: 6,
       mayBeEmpty: true,
       noValue: NO_AGENT,
       fields: {
@@ -58,10 +58,9 @@ export const DIRECTORS: PanelGroup = {
         },
       ],
       legend: 'director',
-      max: 1.1,
       decimals: 0,
       width: 12,
-      height: 8,
+      height: 6,
       mayBeEmpty: true,
       noValue: NO_AGENT,
     },
@@ -105,9 +104,7 @@ export const DIRECTORS: PanelGroup = {
             metric: 'system.cpu.utilization',
             where: { 'cpu.mode': 'used' },
             ofRole: 'agent',
-            by: {
-              host: `(SELECT mapFromArrays(groupArray(machine_id), groupArray(node)) FROM ${TABLE.nodes} WHERE role = 'agent')[toString(p.machine_id)]`,
-            },
+            by: { host: HOST },
             fold: 'mean',
             across: 'max',
             as: 'cpu',

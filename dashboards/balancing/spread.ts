@@ -67,7 +67,7 @@ export const SPREAD: PanelGroup = {
           refId: 'A',
           sql: metricSql({
             metric: 'weir.ipvs.servers',
-            by: { service: "concat(attributes['weir.ipvs.service'], ' ', node)" },
+            by: { service: "concat(node, ' ', attributes['weir.ipvs.service'])" },
             fold: 'mean',
             across: 'max',
             as: 'edges',

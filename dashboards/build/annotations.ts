@@ -14,6 +14,16 @@ GROUP BY time, cause
 ORDER BY time DESC LIMIT 500`,
 };
 
+/** Directors that took a virtual address over, and those that fell out. */
+export const DIRECTOR_MARKS: AnnotationSpec = {
+  name: 'Directors',
+  color: 'pink',
+  sql: `SELECT d.time AS time, concat(d.node, ': ', d.vrrp_group, ' ', d.before, ' → ', d.state) AS text, d.state AS tags
+FROM ${TABLE.directorChanges} AS d
+WHERE $__timeFilter(d.time) AND d.state IN ('master', 'fault', 'stopped') AND ${picked('cluster', 'cluster')} AND ${picked('node', 'node')}
+ORDER BY time DESC LIMIT 500`,
+};
+
 /** What was said of nodes: draining, back in service, retired. */
 export const NODE_MARKS: AnnotationSpec = {
   name: 'Nodes drained or retired',

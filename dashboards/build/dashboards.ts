@@ -107,7 +107,7 @@ function layOut(spec: DashboardSpec): (dashboard.Panel | dashboard.RowPanel)[] {
         x = 0;
         lineHeight = 0;
       }
-      panels.push({ ...buildPanel(panel), gridPos: { h: panel.height, w: panel.width, x, y } });
+      panels.push({ ...buildPanel(panel, spec.variables), gridPos: { h: panel.height, w: panel.width, x, y } });
       x += panel.width;
       lineHeight = Math.max(lineHeight, panel.height);
     }

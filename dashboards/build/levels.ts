@@ -40,5 +40,9 @@ export function inRange(column = 'time'): string {
   return `${column} >= range_from AND ${column} < range_to AND (bucket > 60 OR ${bucketOf(column)} + bucket <= range_to)`;
 }
 
-/** Seconds of a bucket that have passed: what a sum is divided by to make a rate. */
-export const BUCKET_SECONDS = "greatest(5, least(bucket, dateDiff('second', bucket_start, range_to)))";
+/**
+ * Seconds of a bucket that its rows cover, what a sum is divided by to make a rate: a last bucket ends with the last row that
+ * begins in the range, which is whole unless it is the present one.
+ */
+export const BUCKET_SECONDS =
+  "greatest(5, least(bucket, toInt64(step * intDiv(dateDiff('second', bucket_start, range_to) + step - 1, step)), dateDiff('second', bucket_start, now())))";

@@ -41,6 +41,9 @@ const FOLD = {
   increase: 'sum(p.sum)',
 } as const;
 
+/** Label expression: host name of the machine a series is of, its id where no name is known. */
+export const HOST = `coalesce(nullIf((SELECT mapFromArrays(groupArray(machine_id), groupArray(host_name)) FROM (SELECT machine_id, any(host_name) AS host_name FROM ${TABLE.machines} GROUP BY machine_id))[toString(p.machine_id)], ''), p.machine_id)`;
+
 /** Conditions on series attributes as SQL. */
 export function attributeCondition(where: AttributeFilter, column = 'attributes'): string {
   return Object.entries(where)

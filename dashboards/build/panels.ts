@@ -7,13 +7,14 @@ import * as stat from '@grafana/grafana-foundation-sdk/stat';
 import * as table from '@grafana/grafana-foundation-sdk/table';
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
 import { COLOR, STATUS } from './colors.ts';
+import type { VariableName } from './filters.ts';
 import { dashboardUid, type FieldLook, type PanelLink, type PanelSpec, type Thresholds } from './panel-spec.ts';
 import { ClickHouseQuery, DATASOURCE } from './query.ts';
 
 type AnyPanelBuilder = timeseries.PanelBuilder | stat.PanelBuilder | table.PanelBuilder | bargauge.PanelBuilder;
 
-/** The panel as Grafana stores it, without a place on the grid. */
-export function buildPanel(spec: PanelSpec): dashboard.Panel {
+/** The panel as Grafana stores it, without a place on the grid; its links keep the variables of its dashboard. */
+export function buildPanel(spec: PanelSpec, variables: readonly VariableName[]): dashboard.Panel {
   if (spec.kind === 'alertlist') return alertList(spec);
   const builder = builderOf(spec);
   const format = spec.kind === 'timeseries' || spec.spark ? 'timeseries' : 'table';
@@ -29,9 +30,11 @@ export function buildPanel(spec: PanelSpec): dashboard.Panel {
   if (spec.decimals !== undefined) builder.decimals(spec.decimals);
   if (spec.min !== undefined) builder.min(spec.min);
   if (spec.max !== undefined) builder.max(spec.max);
-  if (spec.links) builder.dataLinks(spec.links.map((link) => linkBuilder(link, spec.kind)));
+  if (spec.links) builder.dataLinks(spec.links.map((link) => linkBuilder(link, spec.kind, variables)));
   builder.thresholds(thresholdsBuilder(spec.thresholds));
-  builder.overrides(Object.entries(spec.fields ?? {}).map(([name, look]) => override(name, look, spec.kind)));
+  builder.overrides(
+    Object.entries(spec.fields ?? {}).map(([name, look]) => override(name, look, spec.kind, variables)),
+  );
   return builder.build();
 }
 
@@ -160,9 +163,9 @@ export function thresholdsBuilder(thresholds: Thresholds | undefined): cog.Build
 }
 
 /** Path of a dashboard that keeps the time range and all variables but those set from the row or line. */
-export function linkUrl(link: PanelLink, kind: PanelSpec['kind']): string {
+export function linkUrl(link: PanelLink, kind: PanelSpec['kind'], variables: readonly VariableName[]): string {
   const values = Object.entries(link.values ?? {});
-  const kept = ['cluster', 'node', 'app', 'stream'].filter((name) => !values.some(([variable]) => variable === name));
+  const kept = variables.filter((name) => !values.some(([variable]) => variable === name));
   const set = values.map(([variable, field]) => {
     const value =
       kind === 'timeseries'
@@ -175,8 +178,12 @@ export function linkUrl(link: PanelLink, kind: PanelSpec['kind']): string {
   return `/d/${dashboardUid(link.dashboard)}?${parts.join('&')}`;
 }
 
-function linkBuilder(link: PanelLink, kind: PanelSpec['kind']): dashboard.DashboardLinkBuilder {
-  return new dashboard.DashboardLinkBuilder(link.title).url(linkUrl(link, kind));
+function linkBuilder(
+  link: PanelLink,
+  kind: PanelSpec['kind'],
+  variables: readonly VariableName[],
+): dashboard.DashboardLinkBuilder {
+  return new dashboard.DashboardLinkBuilder(link.title).url(linkUrl(link, kind, variables));
 }
 
 /** Grafana's override for one column or line. */
@@ -184,6 +191,7 @@ function override(
   name: string,
   look: FieldLook,
   kind: PanelSpec['kind'],
+  variables: readonly VariableName[],
 ): {
   matcher: dashboard.MatcherConfig;
   properties: dashboard.DynamicConfigValue[];
@@ -202,6 +210,6 @@ function override(
   if (look.dashed) set('custom.fillOpacity', 0);
   if (look.hidden) set('custom.hidden', true);
   if (look.rightAxis) set('custom.axisPlacement', 'right');
-  if (look.link) set('links', [linkBuilder(look.link, kind).build()]);
+  if (look.link) set('links', [linkBuilder(look.link, kind, variables).build()]);
   return { matcher: { id: 'byName', options: name }, properties };
 }

@@ -1,7 +1,7 @@
 /** Node, the machine under it: inventory, CPU, memory, cards, disks, clock. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked, pickedMachine } from '../build/filters.ts';
-import { metricSql } from '../build/metric-sql.ts';
+import { HOST, metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 const inventory = `SELECT n.node AS node, n.role AS role, n.site AS site, m.host_name AS host, arrayStringConcat(arrayMap(c -> concat(c.name, ' ', arrayStringConcat(c.ip, ','), if(c.speed_bits > 0, concat(' ', toString(c.speed_bits / 1000000000), ' Gbit/s'), ' speed unknown')), m.network_cards), '; ') AS cards,
@@ -213,7 +213,7 @@ export const MACHINE: PanelGroup = {
           refId: 'A',
           sql: metricSql({
             metric: 'system.clock.offset',
-            by: { machine: 'machine_id' },
+            by: { host: HOST },
             fold: 'mean',
             across: 'max',
             as: 'offset',
@@ -222,7 +222,7 @@ export const MACHINE: PanelGroup = {
         },
       ],
       unit: 's',
-      legend: 'machine',
+      legend: 'host',
       width: 8,
       height: 8,
     },

@@ -92,6 +92,11 @@ function linesOf(panel) {
   return [...lines].map(([name, points]) => ({ name, points }));
 }
 
+/** Distance of about four lines of an axis in bytes, a power of two. */
+function binaryStep(most) {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(most / 5)));
+}
+
 function drawTimeseries(body, panel) {
   const lines = linesOf(panel);
   const many = panel.legend !== undefined;
@@ -129,7 +134,8 @@ function drawTimeseries(body, panel) {
   body.prepend(canvas);
   const limit = panel.thresholds?.bad;
   const right = lines.map((line) => panel.fields?.[line.name]).find((look) => look?.rightAxis);
-  const unit = panel.unit ?? lines.map((line) => panel.fields?.[line.name]).find((look) => look?.unit)?.unit;
+  const unit =
+    panel.unit ?? lines.map((line) => panel.fields?.[line.name]).find((look) => look?.unit && !look.rightAxis)?.unit;
   const scale = (of) => ({
     axisLabel: { color: '#9fa7b3', fontSize: 10, formatter: (v) => format(v, of, panel.decimals) },
   });
@@ -138,6 +144,8 @@ function drawTimeseries(body, panel) {
     min: panel.min ?? ((v) => Math.min(0, v.min)),
     max: panel.max,
     splitNumber: 4,
+    ...(panel.decimals === 0 ? { minInterval: 1 } : {}),
+    ...(unit === 'bytes' ? { interval: binaryStep(Math.max(1, ...lines.map(({ points }) => peak(points)))) } : {}),
     ...scale(unit),
     splitLine: { lineStyle: { color: '#262b33' } },
   };

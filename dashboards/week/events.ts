@@ -24,6 +24,7 @@ export async function insertEvents(options: EventOptions): Promise<void> {
   await options.execute(failovers(options));
   if (options.week.incidents.size === 0) return;
   await options.execute(viewers(options));
+  await options.execute(directorChanges(options));
 }
 
 const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
@@ -138,6 +139,30 @@ function failovers({ database, week }: EventOptions): string {
   return `INSERT INTO ${database}.failovers (time, cluster, site, machine_id, node, app, stream, cause, from_node, to_node, gap_ms, viewers, media_gap_ms)
 SELECT ${time64('x.1')}, ${CLUSTER}, 'fra', x.3, x.2, x.4, x.5, x.6, x.7, x.8, x.9, x.10, if(x.9 > 2000, x.9 - 2000, 0)
 FROM (SELECT arrayJoin([${rows.join(', ')}]) AS x)`;
+}
+
+/** The changes behind the incidents of the directors. */
+function directorChanges({ database, week }: EventOptions): string {
+  const at = (name: 'vrrp-split' | 'address-lost' | 'vrrp-flapping' | 'director-dead') => {
+    const { startMs, endMs } = week.incidents.get(name) ?? { startMs: 0, endMs: 0 };
+    return { from: startMs / 1_000, to: endMs / 1_000 };
+  };
+  const rows = [
+    [at('vrrp-split').from, 'director-2', 'master', 'backup'],
+    [at('vrrp-split').to, 'director-2', 'backup', 'master'],
+    ...['director-1', 'director-2'].map((node) => [at('address-lost').from, node, 'fault', 'backup']),
+    [at('address-lost').to, 'director-1', 'master', 'fault'],
+    [at('address-lost').to, 'director-2', 'backup', 'fault'],
+    [at('director-dead').to, 'director-2', 'backup', 'stopped'],
+  ];
+  for (let time = at('vrrp-flapping').from; time < at('vrrp-flapping').to; time += 20) {
+    rows.push([time, 'director-1', 'backup', 'master'], [time + 2, 'director-1', 'master', 'backup']);
+  }
+  const values = rows.map(
+    ([time, node, state, before]) =>
+      `(${time64(String(time))}, ${CLUSTER}, 'fra', 'm-${node}', '${node}', 'fra', '${state}', '${before}')`,
+  );
+  return `INSERT INTO ${database}.director_changes (time, cluster, site, machine_id, node, vrrp_group, state, before) VALUES ${values.join(', ')}`;
 }
 
 function row(

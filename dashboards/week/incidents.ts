@@ -26,6 +26,7 @@ interface Plan {
 
 /** Hours before the end of the week, minutes of length, whom it strikes. */
 const PLAN = {
+  'cluster-full': { hoursAgo: 84, minutes: 12, subject: '', coarse: true },
   'all-silent': { hoursAgo: 64, minutes: 6, subject: '' },
   'ingest-lag': { hoursAgo: 60, minutes: 10, subject: '' },
   'vrrp-split': { hoursAgo: 58, minutes: 10, subject: 'director-2', coarse: true },
@@ -42,7 +43,6 @@ const PLAN = {
   'dead-letters': { hoursAgo: 36, minutes: 1, subject: '' },
   'start-slow': { hoursAgo: 35, minutes: 15, subject: 'live/concert', coarse: true },
   'limit-near': { hoursAgo: 33, minutes: 20, subject: 'edge-01' },
-  'cluster-full': { hoursAgo: 31.5, minutes: 12, subject: '', coarse: true },
   'node-dead': { hoursAgo: 30, minutes: 40, subject: 'edge-12' },
   'clock-off': { hoursAgo: 26, minutes: 30, subject: 'edge-05' },
   'delay-high': { hoursAgo: 24, minutes: 15, subject: 'edge-15', coarse: true },

@@ -65,7 +65,7 @@ export function nodeStates(range: PointRange, incidents: Incidents): string {
     ${is('dead-letters')} AS poisoned,
     multiIf(slow, card_bits, role = 'edge', viewers * 870000, role = 'origin', 60 * 950000., 4e6) AS out_bits,
     least(out_bits, card_bits * 0.965) AS sent_bits,
-    least(1, 0.05 + 0.02 * ${noise(5)} + if(edge, viewers * 0.0008, 0.04) + if(hot, 0.8, 0) + if(slow, 0.3, 0) + if(attacked, 0.15, 0)) AS cpu
+    least(1, if(role = 'agent', 0.012, 0.05 + 0.02 * ${noise(5)}) + if(edge, viewers * 0.0008, if(role = 'agent', 0, 0.04)) + if(hot, 0.8, 0) + if(slow, 0.3, 0) + if(attacked, 0.15, 0)) AS cpu
   FROM ${times(range)} AS times CROSS JOIN ${nodeTable()} AS nodes
   WHERE NOT ${is('all-silent')} AND NOT ${is('node-dead')} AND NOT ${is('origin-lost')} AND NOT ${is('director-dead')} AND NOT ${is('drain')}`;
 }

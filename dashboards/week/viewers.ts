@@ -1,5 +1,5 @@
 /**
- * What browsers measured in the generated week: single measurements of the last six hours and of every stall, rows of one or
+ * What browsers measured in the generated week: single measurements of the last nine hours and of every stall, rows of one or
  * five minutes for the rest (in the table that rolls up from there), three viewers in ten of each stream and edge.
  */
 import { streamShares, WEEK_CLUSTER } from './cluster.ts';
@@ -11,7 +11,7 @@ import { during, quote } from './sql.ts';
 /** Viewers whose browser measures: those of HTTP-FLV (week/events.ts). */
 export const MEASURED_SHARE = 0.3;
 
-const SINGLE_MS = 6 * 3_600_000;
+const SINGLE_MS = 9 * 3_600_000;
 /** Rows of one minute from so long before to so long after an incident begins, else of five. */
 const BEFORE_MS = 10 * 60_000;
 const AFTER_MS = 35 * 60_000;
@@ -93,7 +93,7 @@ const measurement = (time: string, type: string, values: string, cause = ''): st
 const MEASURING = "c.session_id != '' AND c.role = 'viewer'";
 const watchingAt = (time: string): string => `c.opened_at < ${time} AND (c.version = 0 OR c.closed_at > ${time})`;
 
-/** Starts, and all that was watched in each five minutes, of the last six hours. */
+/** Starts, and all that was watched in each five minutes, of the last nine hours. */
 function watched({ database, week }: EventOptions): string {
   const from = (week.endMs - SINGLE_MS) / 1_000;
   const until = `least(${week.endMs / 1_000}, if(c.version = 0, ${week.endMs / 1_000}, toUnixTimestamp64Milli(c.closed_at) / 1000))`;

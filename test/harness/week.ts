@@ -51,6 +51,8 @@ export interface TestWeek {
   readonly ask: Ask;
   readonly askQuiet: Ask;
   readonly askEmpty: Ask;
+  /** A system of one edge and one copy of ingest that was started ten minutes ago: no fail-over, no browser, no agent yet. */
+  readonly askNew: Ask;
   /** Time it took to make the noisy week. */
   readonly madeInMs: number;
   close(): Promise<void>;
@@ -66,7 +68,7 @@ export async function startTestWeek(): Promise<TestWeek> {
     await writer.command({ query: sql });
   };
   try {
-    for (const database of ['weir', 'weir_quiet', 'weir_empty']) {
+    for (const database of ['weir', 'weir_quiet', 'weir_empty', 'weir_new']) {
       await migrate({ url: store.url, user, password, database, cluster: '', logger });
     }
     // Nothing asks the quiet week for more than ten minutes at once: its coarser levels need not be made.
@@ -77,11 +79,12 @@ export async function startTestWeek(): Promise<TestWeek> {
     const noisy = await generateWeek({ execute, database: 'weir', endMs });
     const madeInMs = performance.now() - startedAt;
     const quiet = await generateWeek({ execute, database: 'weir_quiet', endMs, quiet: true, metrics: JUDGED });
+    for (const sql of newSystem(noisy.endMs / 1_000 - 600)) await execute(sql);
     const reader = { url: store.url, user: store.reader.name, password: store.reader.password };
-    const [full, calm, empty] = ['weir', 'weir_quiet', 'weir_empty'].map((database) =>
+    const [full, calm, empty, fresh] = ['weir', 'weir_quiet', 'weir_empty', 'weir_new'].map((database) =>
       connectAsk({ ...reader, database }),
     );
-    if (!full || !calm || !empty) throw new Error('three databases');
+    if (!full || !calm || !empty || !fresh) throw new Error('four databases');
     return {
       store,
       noisy,
@@ -90,8 +93,9 @@ export async function startTestWeek(): Promise<TestWeek> {
       ask: full.ask,
       askQuiet: calm.ask,
       askEmpty: empty.ask,
+      askNew: fresh.ask,
       async close() {
-        await Promise.all([full.close(), calm.close(), empty.close()]);
+        await Promise.all([full.close(), calm.close(), empty.close(), fresh.close()]);
         await store.close();
       },
     };
@@ -99,4 +103,17 @@ export async function startTestWeek(): Promise<TestWeek> {
     await store.close();
     throw error;
   }
+}
+
+/** The last minutes of two of the week's nodes, as if all had begun then. */
+function newSystem(fromSeconds: number): string[] {
+  const from = `toDateTime64(${fromSeconds}, 3, 'UTC')`;
+  const machines = "machine_id IN ('m-edge-01', 'm-core-1')";
+  return [
+    `INSERT INTO weir_new.metric_series SELECT * FROM weir.metric_series WHERE ${machines}`,
+    `INSERT INTO weir_new.metric_samples SELECT * FROM weir.metric_samples WHERE ${machines} AND time >= ${from}`,
+    `INSERT INTO weir_new.node_reports SELECT arrayJoin([${from}, last_seen]) AS time, cluster, site, machine_id, node, role, version, pid, attributes FROM weir.nodes WHERE ${machines}`,
+    `INSERT INTO weir_new.machine_reports SELECT arrayJoin([${from}, last_seen]) AS time, cluster, site, machine_id, host_name, arch, os, kernel, cpu_models, cpu_count, memory_bytes, network_cards, attributes FROM weir.machines WHERE ${machines}`,
+    `INSERT INTO weir_new.connection_events SELECT * REPLACE (greatest(c.opened_at, ${from}) AS opened_at) FROM weir.connection_events AS c WHERE ${machines} AND (c.version = 0 OR c.opened_at >= ${from})`,
+  ];
 }

@@ -37,7 +37,7 @@ try {
   const ranges = {
     cluster: { hours: 24, toMs },
     node: { hours: 24, toMs },
-    viewers: { hours: 12, toMs },
+    viewers: { hours: 2, toMs },
     streams: { hours: 24 },
     connections: { hours: 6, toMs: spike },
     failover: { hours: 24 },
