@@ -62,7 +62,8 @@ async function measure(port: number, pid: number, paths: ViewerPaths) {
 const node = await startNodeProcess({ limits: { connections: viewers + 100 } });
 const publisher = publishFile(CLIP, node.rtmpUrl('live/bench'));
 const base = '/live/bench.m3u8';
-const newest = (playlist: string) => [...playlist.matchAll(/#EXT-X-PART:.*URI="([^"]+?(\d+)\.(\d+)\.m4s)/g)].at(-1);
+const newest = (playlist: string) =>
+  [...playlist.matchAll(/#EXT-X-PART:.*URI="([^"]+-(\d+)\.(\d+)\.m4s[^"]*)"/g)].at(-1);
 try {
   await waitFor('the playlist', async () => (await fetch(node.httpUrl(base))).ok);
   const weir = await measure(Number(node.addresses.http.split(':')[1]), node.pid, {

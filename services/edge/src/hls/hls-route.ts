@@ -181,7 +181,7 @@ export class HlsRoute {
 
   #sendPlaylist(
     { stream, viewers }: Running,
-    { name, query }: Asked,
+    { name, query, queryText }: Asked,
     isFirst: boolean,
     session: string,
     request: IncomingMessage,
@@ -193,7 +193,7 @@ export class HlsRoute {
       response.setHeader(VIEWER_HEADER.connection, viewers.connectionOf(request, session) ?? '');
       response.setHeader('Access-Control-Expose-Headers', Object.values(VIEWER_HEADER).join(', '));
     }
-    const files = fileQuery(query, session);
+    const files = fileQuery(queryText, session);
     const playlist = isFirst ? stream.choice(`${last}.m3u8${files}`) : stream.playlist(`${last}/${FOLDER}`, files);
     const caching = isFirst ? 'no-store' : 'no-cache';
     return this.#send(response, 200, PLAYLIST_TYPE, caching, playlist ? [playlist] : [], request);
@@ -213,7 +213,7 @@ export class HlsRoute {
       if (this.#paths.size >= MAX_PATHS) this.#paths.clear();
       this.#paths.set(path, parsed);
     }
-    return { ...parsed, query: new URLSearchParams(query) };
+    return { ...parsed, query: new URLSearchParams(query), queryText: query };
   }
 
   #refuse(response: ServerResponse, { status, error, message }: HlsRefusal): void {
@@ -319,6 +319,8 @@ interface ParsedPath {
 /** What a request is for. */
 interface Asked extends ParsedPath {
   query: URLSearchParams;
+  /** The same as it was sent. */
+  queryText: string;
 }
 
 /** `/app/name.m3u8` or `/app/name/hls/<file>`. */
@@ -335,10 +337,12 @@ function parsePath(path: string): ParsedPath | undefined {
 }
 
 /** What of the playlist's query its files are asked for with: the session, and a signature, say, that any edge can check. */
-function fileQuery(query: URLSearchParams, session: string): string {
-  const rest = new URLSearchParams([...query].filter(([name]) => !name.startsWith('_HLS_')));
-  if (session !== '') rest.set(VIEWER_QUERY.session, session);
-  return rest.size === 0 ? '' : `?${rest}`;
+function fileQuery(queryText: string, session: string): string {
+  const own = `${VIEWER_QUERY.session}=`;
+  const rest = queryText.split('&').filter((part) => part !== '' && !part.startsWith('_HLS_') && !part.startsWith(own));
+  if (session !== '') rest.push(own + encodeURIComponent(session));
+  // In a playlist an address stands between quotation marks.
+  return rest.length === 0 ? '' : `?${rest.join('&').replaceAll('"', '%22')}`;
 }
 
 function wholeNumber(text: string | null): number | undefined {
