@@ -37,6 +37,8 @@ describe('the name of a node', () => {
     return JSON.parse(stdout) as { node: string; alive: { machineId: string } | null; reasons: string[] }[];
   };
   const holder = async () => (await listed()).map(({ alive }) => alive?.machineId).join();
+  /** Each look is a program of its own, the lease has to end, and the program starts meanwhile: seconds each. */
+  const TAKEN_UP_MS = 120_000;
   /** The real program, with its telemetry, as the second machine. */
   const startSecond = () => {
     const { machine, node } = overrides('machine-b');
@@ -72,10 +74,11 @@ describe('the name of a node', () => {
     // its lease ends, and the name is free for another machine; what that one measures is sent then
     const next = startSecond();
     try {
-      await eventually(holder, (machine) => machine === 'machine-b');
+      await eventually(holder, (machine) => machine === 'machine-b', TAKEN_UP_MS);
       await eventually(
         async () => (await jsm.streams.info(TELEMETRY_STREAM)).state.messages,
         (count) => count > 0,
+        TAKEN_UP_MS,
       );
     } finally {
       next.kill('SIGTERM');
@@ -91,7 +94,7 @@ describe('the name of a node', () => {
     await first.kill9();
     const again = await startNodeProcess(overrides('machine-c'));
     const pidOf = async () => ((await listed())[0]?.alive as { pid?: number } | undefined)?.pid;
-    await eventually(pidOf, (pid) => pid !== undefined && pid !== before?.pid, 10_000);
+    await eventually(pidOf, (pid) => pid !== undefined && pid !== before?.pid, TAKEN_UP_MS);
     await again.close();
   });
 });

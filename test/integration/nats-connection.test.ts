@@ -7,7 +7,7 @@ import { type ConfigSources, loadConfig } from '@weir/contracts/config/load';
 import { createLogger } from '@weir/contracts/logger';
 import { connectNats, type NatsHandle, type NatsState } from '@weir/contracts/nats/connect';
 import { DEAD_LETTER_STREAM, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
-import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
+import { DUPLICATE_WINDOW_MS, ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
 
 const logger = createLogger('test', 'silent');
@@ -109,7 +109,7 @@ describe('the streams', () => {
       const { config } = await jsm.streams.info(TELEMETRY_STREAM);
       assert.equal(config.max_bytes, 2_000_000);
       assert.deepEqual(config.subjects, ['weir.telemetry.>']);
-      assert.equal(config.duplicate_window, 120_000_000_000);
+      assert.equal(config.duplicate_window, DUPLICATE_WINDOW_MS * 1e6);
       await ensureTelemetryStreams(jsm, settings({ values: { telemetry: { streamMaxBytes: 3_000_000 } } }), 1_000);
       const changed = await jsm.streams.info(DEAD_LETTER_STREAM);
       assert.equal(changed.config.max_bytes, 3_000_000);
