@@ -60,7 +60,7 @@ const ofMachines = `SELECT cluster, machine_id, maxIf(v, metric = 'system.cpu.ut
 /** Each edge's viewers, beside what the edge itself reports of the same time, and what that says of the cause. */
 const edges = `${WITH}
 SELECT e.node AS node, e.sessions AS sessions, e.stalled_share AS stalled_share, e.stall_ratio AS stall_ratio, e.start_p95 AS start_p95, e.delay_p50 AS delay_p50,
-  multiIf(e.stall_ratio < 0.002, '', m.card >= 0.9, 'card full', m.cpu >= 0.9, 'CPU full', s.loop >= 0.05, 'event loop slow', f.worst_gap >= 1, 'upstream moved', 'not on the edge') AS cause,
+  multiIf(e.stall_ratio < 0.002 AND e.stalled_share < 0.02, '', m.card >= 0.9, 'card full', m.cpu >= 0.9, 'CPU full', s.loop >= 0.05, 'event loop slow', f.worst_gap >= 1, 'upstream moved', 'not on the edge') AS cause,
   s.queue AS queue, m.card AS card, m.cpu AS cpu, s.loop AS loop, f.switches AS switches, f.worst_gap AS worst_gap
 FROM (SELECT v.cluster AS cluster, v.node AS node, ${figures} FROM ${POINTS} WHERE ${inTime} AND v.node != '' GROUP BY cluster, node) AS e
 LEFT JOIN (${ofEdges}) AS s ON s.cluster = e.cluster AND s.node = e.node

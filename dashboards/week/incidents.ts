@@ -26,7 +26,7 @@ interface Plan {
 
 /** Hours before the end of the week, minutes of length, whom it strikes. */
 const PLAN = {
-  'cluster-full': { hoursAgo: 84, minutes: 12, subject: '', coarse: true },
+  'cluster-full': { hoursAgo: 84, minutes: 5, subject: '', coarse: true },
   'all-silent': { hoursAgo: 64, minutes: 6, subject: '' },
   'ingest-lag': { hoursAgo: 60, minutes: 10, subject: '' },
   'vrrp-split': { hoursAgo: 58, minutes: 10, subject: 'director-2', coarse: true },
