@@ -35,8 +35,8 @@ async function test(args: readonly string[]): Promise<number> {
     '--test',
     '--test-reporter=spec',
     `--test-timeout=${TEST_TIMEOUT_MS}`,
-    // Tests start servers of their own: more files at once than cores only makes them slow.
-    `--test-concurrency=${Math.max(1, Math.min(4, availableParallelism()))}`,
+    // Tests start servers of their own, and half of their time wait for leases and restarts: one more than cores.
+    `--test-concurrency=${Math.min(4, availableParallelism() + 1)}`,
   ];
   const path = [...new Set(programs.map((program) => dirname(program))), process.env.PATH ?? ''].join(delimiter);
   const child = spawn(process.execPath, [...options, ...args, ...files], {
