@@ -9,6 +9,8 @@ mount -t tmpfs -o size=75% none /run
 mount -t tmpfs none /tmp
 mkdir -p /run/netns /run/work
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /mnt
+# the repository at a fixed place, wherever it lies on the host (under /tmp, say, which is another one here)
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro repo /srv
 ip link set lo up
 export HOME=/run/work
 for word in $(cat /proc/cmdline); do

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const MACHINES = '/run/machines';
+/** Made on the host before (run-suite.ts): compiling all of a node takes the guest's core half a minute. */
+const COMPILE_CACHE = '/mnt/compile-cache';
 
 /** Runs a shell line in the guest. @throws Error with the output when it fails. */
 export function sh(line: string): string {
@@ -45,7 +47,7 @@ export class GuestMachine {
     const folder = join(MACHINES, this.name);
     for (const part of ['upper', 'work', 'root']) mkdirSync(join(folder, part), { recursive: true });
     sh(`mount -t overlay overlay -o lowerdir=/,upperdir=${folder}/upper,workdir=${folder}/work ${this.root}
-      for part in proc sys dev mnt; do mount --bind /$part ${this.root}/$part; done
+      for part in proc sys dev mnt srv; do mount --bind /$part ${this.root}/$part; done
       mount -t tmpfs none ${this.root}/run && mount -t tmpfs none ${this.root}/tmp`);
   }
 
@@ -66,7 +68,8 @@ export class GuestMachine {
   start(key: string, command: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
     const log = openSync(`/mnt/${this.name}-${key}.log`, 'a');
     const stdout = stdin === 'pipe' ? 'pipe' : log;
-    const child = spawn('ip', [...this.#inside(), ...command], { stdio: [stdin, stdout, log] });
+    const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
+    const child = spawn('ip', [...this.#inside(), ...command], { stdio: [stdin, stdout, log], env });
     this.#processes.set(key, child);
     return child;
   }
@@ -108,6 +111,15 @@ export class GuestMachine {
   /** Installs the rendered folder; what the script prints. */
   install(rendered = this.rendered): string {
     return this.must(`sh ${rendered}/install.sh --secrets ${rendered}/../secrets.env --no-start`);
+  }
+
+  /** Lays out the rendered files without packages, users or rights: what install.sh does is shown elsewhere. */
+  layOut(): void {
+    const fill = `/mnt/${this.name}.sed`;
+    sh(`sed 's/\\([A-Z_]*\\)=\\(.*\\)/s|@secret:\\1@|\\2|g/' ${this.rendered}/../secrets.env >${fill}
+      cp -r ${this.rendered}/files/. ${this.root}/
+      sed -i -f ${fill} ${this.root}/etc/weir/*.yaml ${this.root}/etc/weir/*.conf 2>/dev/null || true
+      rm ${fill}; mkdir -p ${this.root}/var/lib/weir ${this.root}/var/lib/nats`);
   }
 
   /** Does what systemd would at boot for kernel settings, and for those of its units that do one thing and end. */
@@ -155,14 +167,14 @@ function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** The clients' process (client.ts) in a machine. */
+/** A process of clients in a machine, asked by lines of JSON: client.ts, or a script in the repository. */
 export class Clients {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #next = 0;
 
-  constructor(machine: GuestMachine) {
-    this.#child = machine.start('client', [process.execPath, new URL('./client.js', import.meta.url).pathname], 'pipe');
+  constructor(machine: GuestMachine, script = new URL('./client.js', import.meta.url).pathname) {
+    this.#child = machine.start('client', [process.execPath, script], 'pipe');
     if (!this.#child.stdout) throw new Error('no output of the client');
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       const { id, result, error } = JSON.parse(line) as { id: number; result?: unknown; error?: string };

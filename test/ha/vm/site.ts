@@ -35,14 +35,14 @@ export function hasVip(director: GuestMachine): boolean {
 }
 
 /** The director that holds the virtual address. */
-export function masterOf({ directors }: Site): GuestMachine {
+export function masterOf({ directors }: Pick<Site, 'directors'>): GuestMachine {
   const master = directors.find(hasVip);
   if (!master) throw new Error('no director holds the virtual address');
   return master;
 }
 
 /** Its partner. */
-export function partnerOf(site: Site): GuestMachine {
+export function partnerOf(site: Pick<Site, 'directors'>): GuestMachine {
   return site.directors.find((director) => !hasVip(director)) as GuestMachine;
 }
 
@@ -55,11 +55,11 @@ export function knowAll(directors: readonly GuestMachine[], port = 1935): boolea
 }
 
 /** Waits for a condition; how long it took, in ms. */
-export async function until(what: string, look: () => boolean, timeoutMs = 20_000): Promise<number> {
+export async function until(what: string, look: () => boolean, timeoutMs = 20_000, everyMs = POLL_MS): Promise<number> {
   const started = performance.now();
   while (!look()) {
     if (performance.now() - started > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    await delay(POLL_MS);
+    await delay(everyMs);
   }
   return performance.now() - started;
 }
