@@ -123,8 +123,8 @@ describe('a node that is drained', () => {
       viewers.push(new PersistentViewer('live/drained', there()));
       await waitFor('frames', () => viewers.every(({ frames }) => frames > 50));
       for (const one of viewers) one.takeLongestPauseMs();
-      const { status, stdout } = await drain('edge-b', '--deadline', '1', '--wait', '20');
-      assert.deepEqual([status, stdout.trim().split('\n').at(-1)], [0, 'edge-b is gone.']);
+      const { status, stdout, stderr } = await drain('edge-b', '--deadline', '1', '--wait', '20');
+      assert.deepEqual([status, stdout.trim().split('\n').at(-1)], [0, 'edge-b is gone.'], stderr);
       const seen = viewers.map(({ frames }) => frames);
       await waitFor('frames elsewhere', () => viewers.every(({ frames }, i) => frames > (seen[i] ?? 0) + 25));
       const pauses = viewers.map((one) => one.takeLongestPauseMs());

@@ -72,6 +72,7 @@ describe('the name of a node', () => {
     );
     await first.kill9();
     // its lease ends, and the name is free for another machine; what that one measures is sent then
+    await eventually(holder, (machine) => machine === '', TAKEN_UP_MS);
     const next = startSecond();
     try {
       await eventually(holder, (machine) => machine === 'machine-b', TAKEN_UP_MS);

@@ -110,15 +110,26 @@ export async function viewDatabase(config: Config['clickhouse']): Promise<Databa
 export async function liveNodes(connection: NatsConnection): Promise<NodeRecord[]> {
   const nodes = await orUndefined(async () => {
     const bucket = await new Kvm(connection).open(BUCKET.nodes, { bindOnly: true });
-    const keys: string[] = [];
-    for await (const key of await bucket.keys()) keys.push(key);
-    const entries = await Promise.all(keys.map((key) => bucket.get(key)));
-    // A lease may have ended between the two questions.
-    return entries.filter((entry) => entry !== null).map((entry) => entry.json<NodeRecord>());
+    const entries = await Promise.all((await keysOf(connection, BUCKET.nodes)).map((key) => bucket.get(key)));
+    // A lease may have ended between the two questions; of a node that left, the last word is that its record is deleted.
+    return entries
+      .filter((entry) => entry !== null && entry.operation === 'PUT')
+      .map((entry) => entry.json<NodeRecord>());
   });
   return (nodes ?? []).toSorted(
     (a, b) => b.role.localeCompare(a.role) || a.node.localeCompare(b.node, 'en', { numeric: true }),
   );
+}
+
+/**
+ * The keys of a bucket by one question to its stream. `bucket.keys()` reads them one by one and counts what is to come: it
+ * waits for ever when a record is replaced or its lease ends meanwhile, as heartbeats are and do all the time.
+ */
+async function keysOf(connection: NatsConnection, bucket: string): Promise<string[]> {
+  const jsm = await jetstreamManager(connection, { timeout: NATS_TIMEOUT_MS });
+  const prefix = `$KV.${bucket}.`;
+  const { state } = await jsm.streams.info(`KV_${bucket}`, { subjects_filter: `${prefix}>` });
+  return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
 }
 
 /** What nobody has made yet is not there, and that is no error. */
