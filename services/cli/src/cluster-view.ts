@@ -113,7 +113,8 @@ export async function liveNodes(connection: NatsConnection): Promise<NodeRecord[
     const entries = await Promise.all((await keysOf(connection, BUCKET.nodes)).map((key) => bucket.get(key)));
     // A lease may have ended between the two questions; of a node that left, the last word is that its record is deleted.
     return entries
-      .filter((entry) => entry !== null && entry.operation === 'PUT')
+      .filter((entry) => entry !== null)
+      .filter(({ operation }) => operation === 'PUT')
       .map((entry) => entry.json<NodeRecord>());
   });
   return (nodes ?? []).toSorted(
