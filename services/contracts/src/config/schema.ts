@@ -141,12 +141,20 @@ export const ConfigSchema = section({
     maxHops: count(4, 'Nodes between publisher and viewer at most', 1, 16),
     external: list(
       [],
-      'Other RTMP servers to pull from what nobody publishes here, as app/name=rtmp://…, app/*=rtmp://host/app/{name} or *=…; several URLs, with spaces between, are tried in turn',
+      'Other RTMP servers to pull from what nobody publishes here, as app/name=rtmp://…, app/*=rtmps://host/app/{name} or *=…; several URLs, with spaces between, are tried in turn',
     ),
     push: Type.Array(Type.String({ format: SECRET }), {
       default: [],
       description:
         'Other RTMP servers to push to what is published on this node, one entry per target, written as in relay.external',
+    }),
+    externalCaFile: text(
+      '',
+      'CAs (PEM) trusted for rtmps:// in relay.external and relay.push, beside those that Node brings along',
+    ),
+    externalVerify: Type.Boolean({
+      default: true,
+      description: 'Whether certificates of rtmps:// servers are checked; false only where the way to them is trusted',
     }),
   }),
   stream: section({

@@ -12,6 +12,7 @@ import { Member } from '../cluster/member.ts';
 import { alwaysOnClips, configuredOrigins, joinAddress, workersOf } from '../node-settings.ts';
 import { Announcer } from '../relay/announcer.ts';
 import { parseExternalRules } from '../relay/external-rules.ts';
+import { externalTrust } from '../relay/external-trust.ts';
 import { Externals } from '../relay/externals.ts';
 import { Filler } from '../relay/filler.ts';
 import type { KeyRing } from '../relay/key-ring.ts';
@@ -213,6 +214,7 @@ export async function startMedia(options: MediaOptions) {
     directory,
     connections,
     protocol,
+    tls: externalTrust(config.relay),
     maxMessageBytes,
     connectTimeoutMs,
     stallTimeoutMs: EXTERNAL_STALLS * stallTimeoutMs,

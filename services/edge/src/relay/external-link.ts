@@ -6,7 +6,7 @@
  *        └────── failed ───────────────────────▶ ─┘
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage } from '@weir/contracts/errors';
+import { errorCode, errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { ExternalLink } from '@weir/contracts/nats/control';
 import type { RtmpUrl } from '../rtmp/names.ts';
@@ -81,7 +81,7 @@ export class External {
         await this.#options.talk({ url, signal, onLive: () => this.#enter('live') });
       } catch (error) {
         if (signal.aborted) return;
-        const reason = withoutKey(errorMessage(error), url, direction);
+        const reason = withoutKey(errorMessage(error), url, direction) + mendOf(error);
         this.#status.failures += 1;
         this.#status.reason = reason;
         this.#options.onFailed();
@@ -96,6 +96,10 @@ export class External {
       if (isLast) retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
     }
   }
+}
+
+function mendOf(error: unknown): string {
+  return errorCode(error) === 'EDGE_RTMP_TLS' ? ' A CA of its own is trusted when relay.externalCaFile names it.' : '';
 }
 
 /** A target may repeat the name it was pushed to, which is often a key. */

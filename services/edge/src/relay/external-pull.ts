@@ -14,12 +14,14 @@ import { type MediaMessage, toMedia } from '../stream/media.ts';
 import type { Streams } from '../stream/streams.ts';
 import type { Talk } from './external-link.ts';
 import { shownUrl } from './external-rules.ts';
+import type { ExternalTrust } from './external-trust.ts';
 
 /** Options of {@link pullExternal}. */
 export interface ExternalPullOptions extends Talk {
   stream: StreamName;
   streams: Streams;
   protocol: Protocol;
+  tls: ExternalTrust;
   maxMessageBytes: number;
   /** Time to connect, and then for the first media to come. */
   connectTimeoutMs: number;
@@ -32,7 +34,8 @@ const MAX_KEPT = 4_096;
 
 /** Never resolves: rejects when the stream is lost, refused here or there, silent, or `signal` is aborted. */
 export async function pullExternal(options: ExternalPullOptions): Promise<void> {
-  const { url, stream, streams, protocol, maxMessageBytes, connectTimeoutMs, stallTimeoutMs, signal, onLive } = options;
+  const { url, stream, streams, protocol, tls, maxMessageBytes, connectTimeoutMs } = options;
+  const { stallTimeoutMs, signal, onLive } = options;
   const over = Promise.withResolvers<never>();
   const fail = (what: string) => over.reject(new WeirError('EDGE_EXTERNAL_PULL', `${shownUrl(url)} ${what}`));
   let publication: Publication | undefined;
@@ -58,6 +61,7 @@ export async function pullExternal(options: ExternalPullOptions): Promise<void> 
     client = await RtmpClient.connect({
       ...url,
       protocol,
+      tls,
       maxMessageBytes,
       signal,
       timeoutMs: connectTimeoutMs,

@@ -10,11 +10,13 @@ import type { Hub } from '../stream/hub.ts';
 import type { HubMessage } from '../stream/hub-log.ts';
 import type { Talk } from './external-link.ts';
 import { shownUrl } from './external-rules.ts';
+import type { ExternalTrust } from './external-trust.ts';
 
 /** Options of {@link pushExternal}. */
 export interface ExternalPushOptions extends Talk {
   hub: Hub;
   protocol: Protocol;
+  tls: ExternalTrust;
   connectTimeoutMs: number;
   /** Bytes queued for the target above which messages are dropped. */
   queueBytes: number;
@@ -31,13 +33,14 @@ const STUCK_MS = 10_000;
 
 /** Rejects when the target refuses, is lost or takes nothing; when the stream ends or `signal` is aborted it resolves. */
 export async function pushExternal(options: ExternalPushOptions): Promise<void> {
-  const { url, hub, protocol, connectTimeoutMs, queueBytes, signal, onLive, onDropped, onBytes } = options;
+  const { url, hub, protocol, tls, connectTimeoutMs, queueBytes, signal, onLive, onDropped, onBytes } = options;
   const over = Promise.withResolvers<void>();
   const fail = (what: string) => over.reject(new WeirError('EDGE_EXTERNAL_PUSH', `${shownUrl(url)} ${what}`));
   over.promise.catch(() => {}); // it is awaited below
   const client = await RtmpClient.connect({
     ...url,
     protocol,
+    tls,
     signal,
     timeoutMs: connectTimeoutMs,
     onStatus({ code, level, description }) {

@@ -17,7 +17,7 @@ describe('a rule about another server', () => {
 
   it('fills app and name into the URL, whatever characters they have', () => {
     assert.deepEqual(targets('*=rtmp://h:99/{app}/{name}?key=1', 'live', 'room 1/a?b'), [
-      { host: 'h', port: 99, app: 'live', name: 'room 1/a?b?key=1' },
+      { secure: false, host: 'h', port: 99, app: 'live', name: 'room 1/a?b?key=1' },
     ]);
   });
 
@@ -31,6 +31,8 @@ describe('a rule about another server', () => {
   it('shows no key', () => {
     const [target] = targets('live/a=rtmp://h/live2/my-stream-key', 'live', 'a');
     assert.equal(target && shownUrl(target), 'rtmp://h:1935/live2/…');
+    const [within] = targets('live/a=rtmps://h/live2/my-stream-key', 'live', 'a');
+    assert.equal(within && shownUrl(within), 'rtmps://h:443/live2/…');
   });
 
   it('is refused with the number of its entry when it cannot be used, and its keys are not repeated', () => {

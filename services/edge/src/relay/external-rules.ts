@@ -15,7 +15,7 @@ export interface ExternalRule {
 }
 
 const WHOLE = '*';
-const LIKE = 'app/name=rtmp://…, app/*=rtmp://host/app/{name} or *=…';
+const LIKE = 'app/name=rtmp://…, app/*=rtmps://host/app/{name} or *=…';
 
 /** Parses entries of the configuration key `key`. @throws ConfigError `EDGE_EXTERNAL`. */
 export function parseExternalRules(entries: readonly string[], key: string): ExternalRule[] {
@@ -49,8 +49,8 @@ export function targetsOf({ app, name, templates }: ExternalRule, stream: { app:
 }
 
 /** A target as people may see it: its name is often a key. */
-export function shownUrl({ host, port, app }: RtmpUrl): string {
-  return `rtmp://${host.includes(':') ? `[${host}]` : host}:${port}/${app}/…`;
+export function shownUrl({ secure, host, port, app }: RtmpUrl): string {
+  return `rtmp${secure ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}/${app}/…`;
 }
 
 function fill(template: string, app: string, name: string): string {

@@ -19,6 +19,7 @@ import { External } from './external-link.ts';
 import { pullExternal } from './external-pull.ts';
 import { pushExternal } from './external-push.ts';
 import { type ExternalRule, targetsOf } from './external-rules.ts';
+import type { ExternalTrust } from './external-trust.ts';
 
 /** Options of {@link Externals}. */
 export interface ExternalsOptions {
@@ -29,6 +30,8 @@ export interface ExternalsOptions {
   directory: Directory;
   connections: Connections;
   protocol: Protocol;
+  /** For rtmps://. */
+  tls: ExternalTrust;
   maxMessageBytes: number;
   connectTimeoutMs: number;
   /** A server that sends nothing for so long is left. */
@@ -134,23 +137,23 @@ export class Externals {
   }
 
   #pull({ hub: { app, name } }: LiveStream): void {
-    const { pulls, streams, protocol, maxMessageBytes, connectTimeoutMs, stallTimeoutMs } = this.#options;
+    const { pulls, streams, protocol, tls, maxMessageBytes, connectTimeoutMs, stallTimeoutMs } = this.#options;
     const urls = pulls.flatMap((rule) => targetsOf(rule, { app, name }));
     if (urls.length === 0) return;
     const stream = { app, name, query: new URLSearchParams() };
-    const settings = { stream, streams, protocol, maxMessageBytes, connectTimeoutMs, stallTimeoutMs };
+    const settings = { stream, streams, protocol, tls, maxMessageBytes, connectTimeoutMs, stallTimeoutMs };
     const link = this.#link('pull', streamKey(stream), urls, (talk) => pullExternal({ ...talk, ...settings }));
     this.#pulled.set(streamKey(stream), { link, unusedSinceMs: 0 });
   }
 
   #push({ hub }: LiveStream): void {
-    const { pushes, connections, protocol, connectTimeoutMs, queueBytes } = this.#options;
+    const { pushes, connections, protocol, tls, connectTimeoutMs, queueBytes } = this.#options;
     const key = streamKey(hub);
     for (const rule of pushes) {
       const urls = targetsOf(rule, hub);
       const links = this.#pushed.get(key) ?? new Map<ExternalRule, External>();
       if (urls.length === 0 || links.has(rule)) continue;
-      const settings = { hub, protocol, connectTimeoutMs, queueBytes };
+      const settings = { hub, protocol, tls, connectTimeoutMs, queueBytes };
       const counts = {
         onDropped: () => {
           this.#dropped += 1;

@@ -2,8 +2,9 @@
  * An RTMP client for publishing and playing: the relay's pull, the demo publisher, the load generator and the tests use
  * this one. Before it: host, port and stream name; after it: messages to `onMessage`, or messages given to `send`.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
-import { WeirError } from '@weir/contracts/errors';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { errorMessage, WeirError } from '@weir/contracts/errors';
 import { type AmfObject, type AmfValue, asAmfObject, decodeAmf } from './amf0.ts';
 import { ProtocolError } from './errors.ts';
 import { type RtmpMessage, TYPE } from './message.ts';
@@ -25,6 +26,10 @@ export interface RtmpClientOptions {
   host: string;
   port: number;
   app: string;
+  /** RTMPS: RTMP within TLS. Default false. */
+  secure?: boolean;
+  /** Whose certificates are trusted. Default: those signed by a CA that Node brings along, for this host. */
+  tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized'>;
   /** A socket that is connecting already (the load generator's read in a way of their own); default: a new one. */
   socket?: Socket;
   /** Shared by many clients; default: one of its own (a megabyte). */
@@ -82,6 +87,8 @@ export class RtmpClient {
   #ready: Waiting | undefined;
   #transaction = 0;
   #streamId = STREAM_ID;
+  /** TCP stands, and TLS does not yet. */
+  #isSecuring = false;
   #connected = false;
   #error: Error | undefined;
 
@@ -100,7 +107,7 @@ export class RtmpClient {
 
   private constructor(options: RtmpClientOptions) {
     this.#options = options;
-    this.socket = options.socket ?? connectTcp({ host: options.host, port: options.port, noDelay: true });
+    this.socket = options.socket ?? openSocket(options);
     this.#peer = new RtmpPeer({
       socket: this.socket,
       protocol: options.protocol ?? new Protocol(),
@@ -116,7 +123,7 @@ export class RtmpClient {
     const abort = () => this.#fail(new RtmpClientError('EDGE_RTMP_ABORTED', `${this.#where} was called off.`));
     if (options.signal?.aborted) queueMicrotask(abort);
     else options.signal?.addEventListener('abort', abort, { once: true });
-    this.socket.on('error', (error) => this.#fail(error));
+    this.socket.on('error', (error) => this.#fail(this.#isSecuring ? this.#untrusted(error) : error));
     this.socket.on('close', () => {
       options.signal?.removeEventListener('abort', abort);
       this.#fail(new RtmpClientError('EDGE_RTMP_CLOSED', `${this.#where} closed the connection.`));
@@ -162,13 +169,28 @@ export class RtmpClient {
   }
 
   get #where(): string {
-    return `rtmp://${this.#options.host}:${this.#options.port}/${this.#options.app}`;
+    const { secure, host, port, app } = this.#options;
+    return `rtmp${secure ? 's' : ''}://${host}:${port}/${app}`;
+  }
+
+  /** Errors of TLS say what is wrong with a certificate, and not whose it is. */
+  #untrusted(error: Error): Error {
+    const message = `${this.#where} cannot be talked to by TLS: ${errorMessage(error)}.`;
+    return new RtmpClientError('EDGE_RTMP_TLS', message, { cause: error });
   }
 
   async #open(): Promise<void> {
+    const secure = this.#options.secure === true;
     await new Promise<AmfValue>((resolve, reject) => {
       this.#ready = { resolve, reject };
-      this.socket.once('connect', () => this.#peer.sayHello());
+      this.socket.once('connect', () => {
+        this.#isSecuring = secure;
+        if (!secure) this.#peer.sayHello();
+      });
+      this.socket.once('secureConnect', () => {
+        this.#isSecuring = false;
+        this.#peer.sayHello();
+      });
     });
     const { host, port, app, capsEx } = this.#options;
     this.socket.cork();
@@ -177,7 +199,7 @@ export class RtmpClient {
     const answer = this.#call(0, 'connect', {
       app,
       flashVer: 'LNX 9,0,124,2',
-      tcUrl: `rtmp://${host.includes(':') ? `[${host}]` : host}:${port}/${app}`,
+      tcUrl: `rtmp${secure ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}/${app}`,
       fpad: false,
       capabilities: 15,
       audioCodecs: 4071,
@@ -276,6 +298,14 @@ export class RtmpClient {
     this.#started = undefined;
     if (error instanceof ProtocolError || !this.socket.destroyed) this.socket.destroy();
   }
+}
+
+function openSocket({ secure = false, host, port, tls }: RtmpClientOptions): Socket {
+  if (!secure) return connectTcp({ host, port, noDelay: true });
+  // An address is no server name (RFC 6066, section 3).
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  const socket = connectTls({ host, port, ...servername, minVersion: 'TLSv1.2', ...tls });
+  return socket.setNoDelay();
 }
 
 function toStatus(info: AmfObject | undefined): RtmpStatus {

@@ -35,8 +35,11 @@ describe('stream names', () => {
 
 describe('RTMP URLs', () => {
   it('are taken apart', () => {
-    assert.deepEqual(parseRtmpUrl('rtmp://host/live/demo'), { host: 'host', port: 1935, app: 'live', name: 'demo' });
+    const demo = { host: 'host', app: 'live', name: 'demo' };
+    assert.deepEqual(parseRtmpUrl('rtmp://host/live/demo'), { ...demo, secure: false, port: 1935 });
+    assert.deepEqual(parseRtmpUrl('rtmps://host/live/demo'), { ...demo, secure: true, port: 443 });
     assert.deepEqual(parseRtmpUrl('rtmp://[::1]:1936/live/a/b?x=1'), {
+      secure: false,
       host: '::1',
       port: 1936,
       app: 'live',

@@ -36,6 +36,8 @@ export function parseApp(app: string): { app: string; query: URLSearchParams } {
 
 /** An RTMP URL in parts. */
 export interface RtmpUrl {
+  /** `rtmps:`: RTMP within TLS. */
+  secure: boolean;
   host: string;
   port: number;
   app: string;
@@ -43,14 +45,19 @@ export interface RtmpUrl {
   name: string;
 }
 
-/** `rtmp://host[:port]/app/name[?query]` in parts, or undefined when it is not one. */
+/** Ports where a URL names none. RTMPS has no registered one; encoders and platforms take that of HTTPS. */
+const DEFAULT_PORT: Record<string, number> = { 'rtmp:': 1_935, 'rtmps:': 443 };
+
+/** `rtmp[s]://host[:port]/app/name[?query]` in parts, or undefined when it is not one. */
 export function parseRtmpUrl(url: string): RtmpUrl | undefined {
   if (!URL.canParse(url)) return undefined;
   const parsed = new URL(url);
   const [app = '', ...rest] = parsed.pathname.slice(1).split('/').map(decodeSegment);
-  if (parsed.protocol !== 'rtmp:' || parsed.hostname === '' || app === '' || rest.join('/') === '') return undefined;
+  const defaultPort = DEFAULT_PORT[parsed.protocol];
+  if (defaultPort === undefined || parsed.hostname === '' || app === '' || rest.join('/') === '') return undefined;
+  const secure = parsed.protocol === 'rtmps:';
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
-  return { host, port: Number(parsed.port || 1935), app, name: rest.join('/') + parsed.search };
+  return { secure, host, port: Number(parsed.port || defaultPort), app, name: rest.join('/') + parsed.search };
 }
 
 /** `app/name`, the name of a stream everywhere past the protocol. */
