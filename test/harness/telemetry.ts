@@ -7,7 +7,8 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { HEADER, parseTelemetrySubject, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import { type Attributes, readAttributes } from '@weir/contracts/otlp/attributes';
 import { type LogRecord, walkLogs } from '@weir/contracts/otlp/logs';
-import { attributesField, type MetricHead, type PointBase, walkMetrics } from '@weir/contracts/otlp/metrics';
+import type { MetricHead, PointBase } from '@weir/contracts/otlp/metric-points';
+import { attributesField, walkMetrics } from '@weir/contracts/otlp/metrics';
 import { nanosToMillis, WireReader } from '@weir/contracts/otlp/wire';
 import type { MediaSnapshot, StreamSnapshot } from '@weir/edge/stats';
 

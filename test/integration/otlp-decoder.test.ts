@@ -3,13 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Attributes, attributeText, readAttributes } from '@weir/contracts/otlp/attributes';
 import { type LogRecord, walkLogs } from '@weir/contracts/otlp/logs';
-import {
-  attributesField,
-  type HistogramPoint,
-  type MetricHead,
-  type NumberPoint,
-  walkMetrics,
-} from '@weir/contracts/otlp/metrics';
+import type { HistogramPoint, MetricHead, NumberPoint } from '@weir/contracts/otlp/metric-points';
+import { attributesField, walkMetrics } from '@weir/contracts/otlp/metrics';
 import { nanosToMillis, OtlpError, WireReader } from '@weir/contracts/otlp/wire';
 import { logsPayload, metricsPayload, type Sender } from '@weir/test/harness/otlp-sender';
 

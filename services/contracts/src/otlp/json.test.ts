@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { otlpFromJson } from './json.ts';
 import { type LogRecord, walkLogs } from './logs.ts';
-import { type ExponentialPoint, walkMetrics } from './metrics.ts';
+import type { ExponentialPoint } from './metric-points.ts';
+import { walkMetrics } from './metrics.ts';
 import { OtlpError } from './wire.ts';
 
 function metrics(metric: object): string {

@@ -3,38 +3,29 @@
  * reads the attributes; after it: rows of counters and gauges.
  */
 import type { SummaryPoint } from './metric-points.ts';
+import { newPointBase, readFlags, readTimeField } from './point-fields.ts';
 import { OtlpError, WIRE, type WireReader } from './wire.ts';
 
 /** Quantiles of one point at most; more is a broken or hostile sender. */
 const MAX_QUANTILES = 100;
-const NO_RECORDED_VALUE = 1;
 
 /** An empty point whose attributes lie in `source`. */
 export function newSummaryPoint(source: Uint8Array): SummaryPoint {
-  const times = { timeLow: 0, timeHigh: 0, startLow: 0, startHigh: 0 };
-  return { source, start: 0, end: 0, ...times, isEmpty: false, count: 0, sum: 0, quantiles: [] };
+  return { ...newPointBase(source), count: 0, sum: 0, quantiles: [] };
 }
 
 /** Reads one field that is no attribute into `point`. @throws OtlpError when it is broken or has too many quantiles */
 export function readSummaryField(reader: WireReader, field: number, end: number, point: SummaryPoint): void {
-  if (field === 6 && reader.wireType === WIRE.bytes) {
+  if (readTimeField(reader, field, end, point)) return;
+  const { wireType } = reader;
+  if (wireType === WIRE.fixed64 && field === 4) point.count = reader.uint64(end);
+  else if (wireType === WIRE.fixed64 && field === 5) point.sum = reader.double(end);
+  else if (wireType === WIRE.varint && field === 8) readFlags(reader, end, point);
+  else if (wireType === WIRE.bytes && field === 6) {
     if (point.quantiles.length >= MAX_QUANTILES)
       throw new OtlpError(`The OTLP payload has a summary of more than ${MAX_QUANTILES} quantiles.`);
     point.quantiles.push(quantile(reader, reader.bytesEnd(end)));
-  } else if (field === 8 && reader.wireType === WIRE.varint) {
-    if (reader.varint(end) % 2 === NO_RECORDED_VALUE) point.isEmpty = true;
-  } else if (reader.wireType !== WIRE.fixed64) reader.skip(end);
-  else if (field === 2) {
-    reader.fixed64(end);
-    point.startLow = reader.low;
-    point.startHigh = reader.high;
-  } else if (field === 3) {
-    reader.fixed64(end);
-    point.timeLow = reader.low;
-    point.timeHigh = reader.high;
-  } else if (field === 4) point.count = reader.uint64(end);
-  else if (field === 5) point.sum = reader.double(end);
-  else reader.skip(end);
+  } else reader.skip(end);
 }
 
 function quantile(reader: WireReader, end: number): [number, number] {

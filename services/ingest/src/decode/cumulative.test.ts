@@ -1,7 +1,7 @@
 /** Cumulative points become what was added since, whoever takes the partition when. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ExponentialPoint, HistogramPoint, NumberPoint, PointBase } from '@weir/contracts/otlp/metrics';
+import type { ExponentialPoint, HistogramPoint, NumberPoint, PointBase } from '@weir/contracts/otlp/metric-points';
 import { CumulativeState, HORIZON_MS } from './cumulative.ts';
 import { explicitBuckets } from './exponential.ts';
 

@@ -7,7 +7,7 @@
  * again (they stay in the stream after they were written) and knows exactly what its predecessor knew.
  * Before it: points of one partition in the order of the stream; after it: rows.
  */
-import type { ExponentialPoint, HistogramPoint, NumberPoint, PointBase } from '@weir/contracts/otlp/metrics';
+import type { ExponentialPoint, HistogramPoint, NumberPoint, PointBase } from '@weir/contracts/otlp/metric-points';
 import { nanosToMillis } from '@weir/contracts/otlp/wire';
 import { downscaled, type Exponential, subtracted } from './exponential.ts';
 

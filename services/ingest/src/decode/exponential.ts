@@ -3,7 +3,7 @@
  * which histograms are stored. Bounds of a lower scale are among those of a higher one, so histograms of different scales
  * still add up bucket by bucket. Source: OpenTelemetry metrics data model, "ExponentialHistogram".
  */
-import type { ExponentialBuckets, ExponentialPoint } from '@weir/contracts/otlp/metrics';
+import type { ExponentialBuckets, ExponentialPoint } from '@weir/contracts/otlp/metric-points';
 
 /** The countable part of a point. */
 export type Exponential = Pick<ExponentialPoint, 'count' | 'sum' | 'scale' | 'zeroCount' | 'positive' | 'negative'>;

@@ -5,17 +5,16 @@
  * counts by reason. All of it depends on the message alone, never on the clock.
  */
 import { readAttributes } from '@weir/contracts/otlp/attributes';
-import {
-  attributesField,
-  type ExponentialPoint,
-  type HistogramPoint,
-  type MetricHead,
-  type MetricsVisitor,
-  type NumberPoint,
-  type PointBase,
-  type SummaryPoint,
-  TEMPORALITY,
-} from '@weir/contracts/otlp/metrics';
+import type {
+  ExponentialPoint,
+  HistogramPoint,
+  MetricHead,
+  MetricsVisitor,
+  NumberPoint,
+  PointBase,
+  SummaryPoint,
+} from '@weir/contracts/otlp/metric-points';
+import { attributesField, TEMPORALITY } from '@weir/contracts/otlp/metrics';
 import { nanosToMillis, WireReader } from '@weir/contracts/otlp/wire';
 import { WireWriter } from '@weir/contracts/otlp/wire-writer';
 import { TABLE } from '@weir/contracts/tables';
@@ -23,6 +22,7 @@ import type { CumulativeState } from './cumulative.ts';
 import type { DecodeCounts, SkipReason } from './decode-counts.ts';
 import { explicitBuckets } from './exponential.ts';
 import { textAttributes } from './identity.ts';
+import { type HistogramFigures, histogramRow, seriesRow } from './metric-rows.ts';
 import {
   type MetricEntry,
   metricOf,
@@ -30,7 +30,7 @@ import {
   type ResourceEntry,
   type SeriesKind,
 } from './resource-cache.ts';
-import { type JsonRows, jsonFloat, jsonTime } from './rows.ts';
+import { type JsonRows, jsonTime } from './rows.ts';
 import type { SampleColumns } from './sample-columns.ts';
 import { seriesId, seriesIdText } from './series-id.ts';
 import type { TimeWindow } from './time-window.ts';
@@ -193,18 +193,9 @@ export class MetricsDecoder implements MetricsVisitor {
     return seriesIdText({ low: series.low(index), high: series.high(index) });
   }
 
-  #histogramRow(
-    id: string,
-    timeMs: number,
-    point: Pick<HistogramPoint, 'count' | 'sum' | 'min' | 'max' | 'bounds' | 'counts'>,
-  ): void {
-    const owner = ownerFields((this.#metric as MetricEntry).owner);
-    this.#target.rows.add(
-      TABLE.histogramSamples,
-      `{"time":${jsonTime(timeMs)},${owner},"series_id":${id},"count":${exact(point.count)},"sum":${point.sum},` +
-        `"min":${jsonFloat(point.min)},"max":${jsonFloat(point.max)},` +
-        `"bounds":[${point.bounds.join()}],"counts":[${point.counts.map(exact).join()}]}`,
-    );
+  #histogramRow(id: string, timeMs: number, point: HistogramFigures): void {
+    const { owner } = this.#metric as MetricEntry;
+    this.#target.rows.add(TABLE.histogramSamples, histogramRow(owner, id, timeMs, point));
   }
 
   #kindOf(head: MetricHead): SeriesKind | undefined {
@@ -259,11 +250,7 @@ export class MetricsDecoder implements MetricsVisitor {
     }
     series.announce(index, storedAtMs);
     const id = seriesIdText({ low: series.low(index), high: series.high(index) });
-    this.#target.rows.add(
-      TABLE.metricSeries,
-      `{"series_id":${id},${ownerFields(metric.owner)},"kind":"${metric.kind}","unit":${JSON.stringify(metric.unit)},` +
-        `"attributes":${JSON.stringify(attributes)},"last_seen":${this.#storedAt()}}`,
-    );
+    this.#target.rows.add(TABLE.metricSeries, seriesRow(metric, id, attributes, this.#storedAt()));
     return index;
   }
 
@@ -293,23 +280,4 @@ function withQuantile(point: SummaryPoint, quantile: number): Pick<PointBase, 's
     .bytes(attributesField('summary'), new WireWriter().text(1, 'quantile').bytes(2, value).finish())
     .finish();
   return { source, start: 0, end: source.length };
-}
-
-/** A count as far as a number holds it: beyond 2^53 its decimal text could exceed a UInt64. */
-function exact(count: number): number {
-  return Math.min(count, Number.MAX_SAFE_INTEGER);
-}
-
-function ownerFields(owner: {
-  cluster: string;
-  site: string;
-  machineId: string;
-  node: string;
-  metric: string;
-}): string {
-  return (
-    `"cluster":${JSON.stringify(owner.cluster)},"site":${JSON.stringify(owner.site)},` +
-    `"machine_id":${JSON.stringify(owner.machineId)},"node":${JSON.stringify(owner.node)},` +
-    `"metric":${JSON.stringify(owner.metric)}`
-  );
 }

@@ -5,7 +5,7 @@
  */
 
 import { metricScope } from '@weir/contracts/metrics';
-import type { MetricHead } from '@weir/contracts/otlp/metrics';
+import type { MetricHead } from '@weir/contracts/otlp/metric-points';
 import { type IdentityDefaults, type ResourceFacts, readResource } from './identity.ts';
 import type { SampleOwner } from './sample-columns.ts';
 import { SeriesIndex } from './series-index.ts';

@@ -5,7 +5,8 @@
  */
 import { readAttributes } from '@weir/contracts/otlp/attributes';
 import { walkLogs } from '@weir/contracts/otlp/logs';
-import { type MetricHead, TEMPORALITY, walkMetrics } from '@weir/contracts/otlp/metrics';
+import type { MetricHead } from '@weir/contracts/otlp/metric-points';
+import { TEMPORALITY, walkMetrics } from '@weir/contracts/otlp/metrics';
 import { WIRE, WireReader } from '@weir/contracts/otlp/wire';
 import { WireWriter } from '@weir/contracts/otlp/wire-writer';
 import { namedResource, senderNode } from './sender.ts';
