@@ -1,31 +1,18 @@
 /**
- * The messages of one partition in the order of the stream, from a given place on, without holes. Backed by the
- * durable pull consumer `weir-ingest-<partition>`, made anew by each owner at the place where the written data end:
- * nothing then depends on which messages a former owner was handed. Its pending and unacknowledged messages are the
- * lag that autoscalers read. A second consumer reads the newest messages while that one works off a backlog.
- * Before it: JetStream; after it: lanes.ts.
+ * The messages of one partition in the order of the stream, from a given place on, without holes: pulled by the
+ * consumers of consumers.ts, waiting here within a bound. Before it: JetStream; after it: lanes.ts.
  */
 import {
-  AckPolicy,
   type Consumer,
-  DeliverPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
   type JetStreamClient,
   JetStreamError,
   type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
 import { WeirError } from '@weir/contracts/errors';
-import {
-  HEADER,
-  ingestAheadConsumer,
-  ingestConsumer,
-  parseTelemetrySubject,
-  partitionSubject,
-  TELEMETRY_STREAM,
-} from '@weir/contracts/nats/names';
+import { HEADER, parseTelemetrySubject, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import type { TelemetryMessage } from '../decode/batch.ts';
+import { makeConsumer, removeConsumer } from './consumers.ts';
 
 /** What {@link openPartition} needs. */
 export interface PartitionReaderOptions {
@@ -71,13 +58,9 @@ const MAX_PULL = 256;
 const FIRST_PULL = 16;
 /** A pull waits so long for messages before it is renewed. */
 const PULL_EXPIRES_MS = 30_000;
-/** Redelivery only makes the consumer's figures look worse: an owner that failed opens the partition anew. */
-const ACK_WAIT_NANOS = 3_600_000 * 1_000_000;
 const RETRY_PULL_MS = 100;
 /** How often JetStream is asked for the lag while nothing is pulled; else each message tells it. */
 const LAG_EVERY_MS = 2_000;
-/** JetStream removes the second consumer of an owner that died after so long. */
-const AHEAD_UNUSED_NANOS = 600_000 * 1_000_000;
 
 /**
  * Makes the consumer start at `from` and begins to read.
@@ -85,64 +68,8 @@ const AHEAD_UNUSED_NANOS = 600_000 * 1_000_000;
  */
 export async function openPartition(options: PartitionReaderOptions): Promise<PartitionReader> {
   const { manager, client, partition, from, isAhead = false } = options;
-  const name = isAhead ? ingestAheadConsumer(partition) : ingestConsumer(partition);
-  await deleteConsumer(manager, name);
-  const info = await manager.consumers.add(TELEMETRY_STREAM, {
-    ...(isAhead ? aheadConfig(partition) : consumerConfig(partition)),
-    ...(typeof from === 'number'
-      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
-      : { deliver_policy: DeliverPolicy.StartTime, opt_start_time: from.toISOString() }),
-  });
-  const consumer = await client.consumers.get(TELEMETRY_STREAM, name);
-  return new PullReader(consumer, manager, options, info.num_pending);
-}
-
-/** Makes the consumers of all partitions that have none, so that autoscalers see a lag before any copy ran. */
-export async function ensureConsumers(manager: JetStreamManager, partitions: number): Promise<void> {
-  for (let partition = 0; partition < partitions; partition++) {
-    try {
-      await manager.consumers.info(TELEMETRY_STREAM, ingestConsumer(partition));
-    } catch (error) {
-      if (!isConsumerMissing(error)) throw error;
-      await manager.consumers.add(TELEMETRY_STREAM, {
-        ...consumerConfig(partition),
-        deliver_policy: DeliverPolicy.All,
-      });
-    }
-  }
-}
-
-function consumerConfig(partition: number) {
-  return {
-    durable_name: ingestConsumer(partition),
-    description: `Ingest, partition ${partition}: what is not yet in ClickHouse`,
-    filter_subject: partitionSubject(partition),
-    ack_policy: AckPolicy.All,
-    ack_wait: ACK_WAIT_NANOS,
-    max_ack_pending: -1,
-  };
-}
-
-function aheadConfig(partition: number) {
-  return {
-    durable_name: ingestAheadConsumer(partition),
-    description: `Ingest, partition ${partition}: the newest, while a backlog is written`,
-    filter_subject: partitionSubject(partition),
-    ack_policy: AckPolicy.None,
-    inactive_threshold: AHEAD_UNUSED_NANOS,
-  };
-}
-
-async function deleteConsumer(manager: JetStreamManager, name: string): Promise<void> {
-  try {
-    await manager.consumers.delete(TELEMETRY_STREAM, name);
-  } catch (error) {
-    if (!isConsumerMissing(error)) throw error;
-  }
-}
-
-function isConsumerMissing(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+  const { name, num_pending } = await makeConsumer(manager, partition, from, isAhead);
+  return new PullReader(await client.consumers.get(TELEMETRY_STREAM, name), name, options, num_pending);
 }
 
 class PullReader implements PartitionReader {
@@ -166,12 +93,12 @@ class PullReader implements PartitionReader {
   #wakeTaker: () => void = () => {};
   #wakePuller: () => void = () => {};
 
-  constructor(consumer: Consumer, manager: JetStreamManager, options: PartitionReaderOptions, pending: number) {
+  constructor(consumer: Consumer, name: string, options: PartitionReaderOptions, pending: number) {
     this.#consumer = consumer;
-    this.#manager = manager;
+    this.#manager = options.manager;
     this.#partition = options.partition;
     this.#isAhead = options.isAhead ?? false;
-    this.#name = this.#isAhead ? ingestAheadConsumer(options.partition) : ingestConsumer(options.partition);
+    this.#name = name;
     this.#maxBytes = options.maxBytes;
     this.#lastSequence = typeof options.from === 'number' ? options.from - 1 : 0;
     this.pendingAtOpen = pending;
@@ -204,7 +131,7 @@ class PullReader implements PartitionReader {
     this.#stopPull();
     this.#wakePuller();
     await this.#running;
-    if (this.#isAhead) await deleteConsumer(this.#manager, this.#name).catch(() => undefined);
+    if (this.#isAhead) await removeConsumer(this.#manager, this.#name).catch(() => undefined);
   }
 
   /** One pull after the other, each for no more than may wait. */
