@@ -7,17 +7,17 @@
  * snappy) for the rate; for the bytes the blocks that `promtool tsdb create-blocks-from openmetrics` makes of the same samples,
  * because its head is compacted only after hours. Both get counters as the increases they are here; neither makes rollups.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline as pipe } from 'node:stream/promises';
 import { TABLE } from '@weir/contracts/tables';
 import { freePort } from '@weir/test/harness/free-port';
 import type { TestPipeline } from '@weir/test/harness/pipeline';
-import { waitFor } from '@weir/test/harness/wait';
 import { median } from '../pipeline/process-cost.ts';
 import { rounded } from './disk.ts';
+import { folderBytes, isInstalled, post, settled, start, stop } from './peer-server.ts';
 import { remoteWriteRequests } from './remote-write.ts';
 
 /** One server's figures. */
@@ -42,7 +42,6 @@ export interface PeerRange {
 const RUNS = 9;
 const CPU = 'system.cpu.utilization';
 const VIEWERS = 'live.stream.viewers';
-const HTTP_OK = 300;
 
 interface ExportedSeries {
   labels: Record<string, string>;
@@ -70,10 +69,6 @@ export async function measurePeers(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function isInstalled(program: string): boolean {
-  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
 async function exportSeries(pipeline: TestPipeline): Promise<ExportedSeries[]> {
@@ -248,59 +243,6 @@ async function timed(ask: () => Promise<unknown>): Promise<number> {
     times.push(performance.now() - startedAtMs);
   }
   return Math.round(median(times) * 10) / 10;
-}
-
-async function start(program: string, args: readonly string[], readyUrl: string) {
-  const child = spawn(program, args, { stdio: 'ignore' });
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
-  child.once('exit', () => process.removeListener('exit', killWithUs));
-  await waitFor(`${program} to answer`, async () => {
-    if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
-    return (await fetch(readyUrl)).ok;
-  });
-  return child;
-}
-
-async function stop(child: ReturnType<typeof spawn>): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.kill('SIGTERM');
-  });
-}
-
-async function post(url: string, body: string | Buffer, headers: Record<string, string> = {}): Promise<void> {
-  const response = await fetch(url, {
-    method: 'POST',
-    body: typeof body === 'string' ? body : new Uint8Array(body),
-    headers,
-  });
-  const answer = await response.text();
-  if (response.status >= HTTP_OK) throw new Error(`${url} answered ${response.status}: ${answer.slice(0, 300)}`);
-}
-
-/** Waits until merging has ended: the size stays the same for a while. */
-async function settled(folder: string): Promise<void> {
-  let last = -1;
-  let same = 0;
-  await waitFor(
-    'merging to end',
-    () => {
-      const now = folderBytes(folder);
-      same = now === last ? same + 1 : 0;
-      last = now;
-      return same >= 20;
-    },
-    { everyMs: 100, timeoutMs: 60_000 },
-  );
-}
-
-function folderBytes(folder: string): number {
-  let sum = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true }))
-    if (entry.isFile()) sum += statSync(join(entry.parentPath, entry.name)).size;
-  return sum;
 }
 
 function batches<T>(items: readonly T[], size: number): T[][] {
