@@ -18,6 +18,9 @@ import { weir } from './cli-process.ts';
 
 /** A client connects again after some 300 ms; the machine may be busy. */
 const ONE_GAP_MS = 4_000;
+/** Its last quarter is a second. */
+const DEADLINE_MS = 4_000;
+const CROWD = 12;
 const relays = (node: TestNode) => node.stats().connections.find(({ role }) => role === 'relay')?.open ?? 0;
 const json = async (url: string) => {
   const response = await fetch(url);
@@ -105,7 +108,7 @@ describe('a node that is drained', () => {
     assert.match((await drain('no node')).stderr, /\[DRAIN_NODE\]/);
   });
 
-  it('with a deadline ends, and costs whoever is on it one gap: they connect again, publisher and viewers', async () => {
+  it('with a deadline ends, one client after the other, and costs each one gap: they connect again, publisher and viewers', async () => {
     /** First edge B, as long as it lives; then edge A. */
     const urls = () => {
       let calls = 0;
@@ -122,8 +125,17 @@ describe('a node that is drained', () => {
       viewers.push(...[there, there, there, onA].map((url) => new PersistentViewer('live/leaving', url())));
       viewers.push(new PersistentViewer('live/drained', there()));
       await waitFor('frames', () => viewers.every(({ frames }) => frames > 50));
+      const crowd = await Promise.all(Array.from({ length: CROWD }, () => playStream(edgeB.rtmpUrl('live/drained'))));
+      const cutsMs: number[] = [];
+      for (const { client } of crowd) client.socket.once('close', () => cutsMs.push(performance.now()));
       for (const one of viewers) one.takeLongestPauseMs();
-      const { status, stdout, stderr } = await drain('edge-b', '--deadline', '1', '--wait', '20');
+      const beganMs = performance.now();
+      const deadline = ['--deadline', String(DEADLINE_MS / 1_000)];
+      const { status, stdout, stderr } = await drain('edge-b', ...deadline, '--wait', '20');
+      assert.equal(cutsMs.length, CROWD);
+      assert.ok(Math.min(...cutsMs) - beganMs >= DEADLINE_MS * 0.75 - 250, 'nobody before the last quarter');
+      // Four looks fit into that quarter: at the very least two of them cut somebody.
+      assert.ok(new Set(cutsMs.map((ms) => Math.round(ms / 125))).size >= 2, 'not all at once');
       assert.deepEqual([status, stdout.trim().split('\n').at(-1)], [0, 'edge-b is gone.'], stderr);
       const seen = viewers.map(({ frames }) => frames);
       await waitFor('frames elsewhere', () => viewers.every(({ frames }, i) => frames > (seen[i] ?? 0) + 25));

@@ -136,11 +136,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       closing.push(() => telemetry.close());
       observer.attach(telemetry.observer);
     }
+    const openConnections = async () => [...connections.list(), ...((await crew?.connectionsOf()) ?? [])];
     const audit = new Audit((action) => observer.adminAction(action), logger);
     const drain = new Drain({
       setDraining: (draining) => member.drain(draining),
       isDraining: () => member.isDraining,
       remaining: () => connections.accepted + connections.count('relay'),
+      connections: openConnections,
       askToReconnect: () =>
         listeners.askToReconnect({
           description: 'This node is going out of service: connect again.',
@@ -171,7 +173,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           streams: live.list().length,
         },
       }),
-      usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
+      usage: usageMeter(() => connections.recent(), config.limits.sendBitsPerSecond),
       streams: () => live.describe(),
       externals: () => externals.status(),
       drain(deadlineMs, actor) {
@@ -205,7 +207,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
         streams: () => live.snapshot(),
         room: () => ({ accepted: connections.accepted, limit: connections.limit }),
         notReady,
-        connections: async () => [...connections.list(), ...((await crew?.connectionsOf()) ?? [])],
+        connections: openConnections,
         apps: () => access.apps(live.list().map(({ hub }) => hub.app)),
         drain,
         reload,

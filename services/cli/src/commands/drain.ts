@@ -20,8 +20,9 @@ export const drain: CliCommand = {
     'Take a node out without cutting anybody off: other nodes pull its streams elsewhere, without a gap, load balancers ' +
     'give it no more clients (its weight is 0, /readyz says draining), and publishers and viewers on it stay until they ' +
     'leave; those whose protocol knows that (Enhanced RTMP) are asked to reconnect elsewhere. A restart ends the drain, as ' +
-    'does --undo. With --deadline the node ends when it is empty, at the latest then; with --wait the command ends when ' +
-    'nobody is left.',
+    'does --undo. With --deadline the node ends when it is empty, at the latest then; who is still on it is cut little by ' +
+    'little over the last quarter of that time (a minute at most), so that the other nodes do not get all at once. With ' +
+    '--wait the command ends when nobody is left.',
   sections: ['nats'],
   examples: [
     ['weir drain origin-1', 'its streams move to the other origins'],

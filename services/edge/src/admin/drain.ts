@@ -1,10 +1,12 @@
 /**
  * Takes a node out of service: new clients are refused with a word to go elsewhere, those who are on it are asked to
- * reconnect where their protocol knows that, and the node ends when it is empty or time is up. Before it: the admin API.
+ * reconnect where their protocol knows that, and the node ends when it is empty or time is up. Who is still on when the
+ * deadline nears is cut little by little: the other nodes are to get them at an even pace. Before it: the admin API.
  *
- *   serving ──drain──▶ draining ──empty, or deadline──▶ ended (only with a deadline)
- *      ◀────serve────────┘
+ *   serving ──drain──▶ draining ──deadline near──▶ emptying ──empty, or deadline──▶ ended (only with a deadline)
+ *      ◀────serve────────┴────────────────────────────┘
  */
+import type { OpenConnection } from '../stream/connections.ts';
 
 /** What draining needs of its node. */
 export interface DrainOptions {
@@ -14,6 +16,8 @@ export interface DrainOptions {
   isDraining(): boolean;
   /** Clients and relays that are still on. */
   remaining(): number;
+  /** All that are open. */
+  connections(): Promise<OpenConnection[]>;
   /** Asks clients to reconnect elsewhere; how many know how, and were told. */
   askToReconnect(): Promise<number>;
   /** The node is empty, or its time is up. */
@@ -30,12 +34,28 @@ export interface DrainState {
 }
 
 const LOOK_MS = 250;
+/** Clients are cut within this part of the time until the deadline, its last … */
+const EMPTYING_SHARE = 0.25;
+/** … and it need not be longer than this: a thousand clients are then some 17 a second. */
+const EMPTYING_MAX_MS = 60_000;
+
+/** Relays leave with the last publisher of their stream; viewers of HLS come by a new connection each time, and elsewhere. */
+function isCut({ opened: { role, protocol } }: OpenConnection): boolean {
+  return role !== 'relay' && protocol !== 'hls';
+}
+
+/** How many of `left` clients are to be cut now, so that the last one goes just before `leftMs` have passed. */
+export function cutNow(left: number, leftMs: number): number {
+  return Math.ceil(left / Math.max(1, leftMs / LOOK_MS));
+}
 
 /** One per node. */
 export class Drain {
   readonly #options: DrainOptions;
   #timer: NodeJS.Timeout | undefined;
   #endsAtMs: number | undefined;
+  #emptiesAtMs = 0;
+  #isCutting = false;
   #told = 0;
 
   constructor(options: DrainOptions) {
@@ -60,7 +80,10 @@ export class Drain {
     this.#options.setDraining(true);
     clearInterval(this.#timer);
     this.#endsAtMs = deadlineMs === undefined ? undefined : Date.now() + deadlineMs;
-    if (this.#endsAtMs !== undefined) this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+    if (deadlineMs !== undefined && this.#endsAtMs !== undefined) {
+      this.#emptiesAtMs = this.#endsAtMs - Math.min(deadlineMs * EMPTYING_SHARE, EMPTYING_MAX_MS);
+      this.#timer = setInterval(() => this.#look(Date.now(), this.#endsAtMs ?? 0), LOOK_MS).unref();
+    }
     this.#told += await this.#options.askToReconnect();
   }
 
@@ -76,9 +99,22 @@ export class Drain {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
-    if (this.#options.remaining() > 0 && Date.now() < (this.#endsAtMs ?? 0)) return;
-    this.close();
-    this.#options.end();
+  #look(nowMs: number, endsAtMs: number): void {
+    if (this.#options.remaining() === 0 || nowMs >= endsAtMs) {
+      this.close();
+      this.#options.end();
+    } else if (nowMs >= this.#emptiesAtMs && !this.#isCutting) {
+      this.#isCutting = true;
+      void this.#cut(endsAtMs - nowMs).finally(() => {
+        this.#isCutting = false;
+      });
+    }
+  }
+
+  async #cut(leftMs: number): Promise<void> {
+    const clients = (await this.#options.connections()).filter(isCut);
+    // an operator may have ended the drain meanwhile
+    if (!this.#options.isDraining()) return;
+    for (const { kick } of clients.slice(0, cutNow(clients.length, leftMs))) kick?.('shutdown');
   }
 }

@@ -20,6 +20,10 @@ export interface ComingSocket {
   once(event: 'close', listener: () => void): unknown;
 }
 
+/** Closes a connection that did nothing wrong: an operator wants it, or (`shutdown`) its node is going out of service. */
+export type Kick = (reason?: KickReason) => void;
+export type KickReason = 'kicked' | 'shutdown';
+
 /** What a session knows of a connection that got its role. */
 export interface ConnectionInfo {
   role: ConnectionRole;
@@ -29,8 +33,8 @@ export interface ConnectionInfo {
   session: string;
   userAgent: string;
   socket: CountedSocket;
-  /** Closes it for an operator; absent when there is nothing to close. */
-  kick?: () => void;
+  /** Absent when there is nothing to close. */
+  kick?: Kick;
 }
 
 /** An open connection in the book. */
@@ -40,8 +44,8 @@ export interface OpenConnection {
   readonly socket: CountedSocket;
   /** Messages not sent because the viewer did not keep up; set by the session before it closes. */
   framesDropped: number;
-  /** Closes it for an operator, who is the reason; undefined when there is nothing to close. */
-  readonly kick: (() => void) | undefined;
+  /** `kicked` unless told otherwise; undefined when there is nothing to close. */
+  readonly kick: Kick | undefined;
   /** Takes it out of the book and tells the observer. Later calls do nothing. */
   close(reason: CloseReason): void;
 }

@@ -263,7 +263,7 @@ export class Streams {
       app: name.app,
       stream: name.name,
       session: name.query.get('session') ?? '',
-      kick: () => revoke('kicked'),
+      kick: (reason = 'kicked') => revoke(reason),
       socket,
       userAgent,
     });
@@ -286,10 +286,10 @@ export class Streams {
         app: name.app,
         stream: name.name,
         session: name.query.get('session') ?? '',
-        kick() {
+        kick(reason = 'kicked') {
           // Nothing may be written behind its last words.
           stream.detach(viewer);
-          transport.end('kicked');
+          transport.end(reason);
         },
         ...client,
       });

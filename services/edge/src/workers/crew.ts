@@ -27,7 +27,7 @@ import type { MetricSource } from '@weir/telemetry/measurement';
 import { startHttpServer } from '../http/server.ts';
 import { httpSockets, type Listeners, type ListenersOptions } from '../listeners.ts';
 import type { ConnectionOpened, MediaObserver } from '../stats.ts';
-import type { OpenConnection } from '../stream/connections.ts';
+import type { Kick, OpenConnection } from '../stream/connections.ts';
 import type { CrewBook } from './crew-book.ts';
 import { CrewMember, type MemberEvents } from './crew-member.ts';
 import { FrontDesk } from './front-desk.ts';
@@ -219,9 +219,9 @@ async function connectionsOn(run: Run): Promise<OpenConnection[]> {
   const { send } = run;
   const list = await answerOf<SentConnection[]>(run, run.takeList, { kind: 'list' }, []);
   return list.map(({ opened, framesDropped, socket }) => {
-    const kick = () => send({ kind: 'kick', connection: opened.id });
+    const kick: Kick = (reason = 'kicked') => send({ kind: 'kick', connection: opened.id, reason });
     const { id, clientAddress: remoteAddress, clientPort: remotePort } = opened;
-    return { id, opened, framesDropped, socket: { ...socket, remoteAddress, remotePort }, kick, close: kick };
+    return { id, opened, framesDropped, socket: { ...socket, remoteAddress, remotePort }, kick, close: () => kick() };
   });
 }
 

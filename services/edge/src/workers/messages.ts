@@ -8,7 +8,7 @@ import type { AccessRequest, Caller, Refusal } from '../access/check.ts';
 import type { Listeners } from '../listeners.ts';
 import type { ReconnectRequest } from '../rtmp/reconnect.ts';
 import type { ConnectionClosed, ConnectionOpened } from '../stats.ts';
-import type { Connections, CountedSocket, OpenConnection } from '../stream/connections.ts';
+import type { Connections, CountedSocket, KickReason, OpenConnection } from '../stream/connections.ts';
 
 /** A request for access without what cannot be sent. */
 export type SentRequest = Omit<AccessRequest, 'query'> & { query: string };
@@ -41,8 +41,8 @@ export type ToWorker =
   | { kind: 'configure'; config: Config }
   /** Send the open connections. */
   | { kind: 'list' }
-  /** Close a connection for an operator. */
-  | { kind: 'kick'; connection: string }
+  /** Close a connection. */
+  | { kind: 'kick'; connection: string; reason: KickReason }
   | { kind: 'ask-to-reconnect'; request: ReconnectRequest }
   /** Tell all clients, and end. */
   | { kind: 'close'; reason: CloseReason };

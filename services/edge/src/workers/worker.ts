@@ -100,7 +100,7 @@ async function startWorker(
   const ownProcess = processMetrics();
   const state = (): ToPrimary => {
     const { windowMs: mergeWindowMs, longestFlushMs } = clocks;
-    return { kind: 'pulse', book: connections.snapshot(), mergeWindowMs, longestFlushMs };
+    return { kind: 'pulse', book: connections.recent(), mergeWindowMs, longestFlushMs };
   };
   const pulse = () => {
     events.flush();
@@ -150,7 +150,7 @@ async function startWorker(
           connections
             .list()
             .find(({ id }) => id === message.connection)
-            ?.kick?.();
+            ?.kick?.(message.reason);
           break;
         case 'configure': {
           const { stream, log, tls } = message.config;
