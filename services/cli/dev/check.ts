@@ -14,6 +14,7 @@ const CHECKS = [
   { name: 'promises', command: [join(BIN, 'oxlint'), '--type-aware', '--quiet', '.'] },
   { name: 'types', command: [join(BIN, 'tsc'), '-p', '.'] },
   { name: 'types of the player', command: [join(BIN, 'tsc'), '-p', 'services/player'] },
+  { name: 'types of its module', command: [join(BIN, 'tsc'), '-p', 'services/player/src/browser/embed'] },
   { name: 'layout', command: [process.execPath, '--test', '--test-reporter=dot', 'test/layout.test.ts'] },
   { name: 'dashboards', command: [process.execPath, 'dashboards/generate.ts', '--check'] },
 ] as const;

@@ -34,6 +34,12 @@ describe('the player bundle', () => {
     for (const [name, { etag }] of again) assert.equal(etag, files.get(name)?.etag, name);
   });
 
+  it('comes with the types of its module, which need nothing else', () => {
+    const types = files.get('weir-player.d.ts')?.body.toString('utf8') ?? '';
+    assert.match(types, /export function attachPlayer\(video: HTMLVideoElement, options: AttachOptions\): AttachedPlayer;/);
+    assert.doesNotMatch(types, /^import/m);
+  });
+
   it('marks only names with a hash as never changing', () => {
     for (const [name, { immutable }] of files) assert.equal(immutable, /-[A-Z0-9]{8}\.js$/.test(name), name);
   });

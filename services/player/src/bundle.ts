@@ -58,6 +58,8 @@ export async function buildPlayer(settings: PageSettings): Promise<PlayerFiles> 
   }
   const css = await readFile(new URL('page/page.css', root));
   files.set('page.css', await fileOf('text/css; charset=utf-8', css, false));
+  const types = await readFile(new URL('weir-player.d.ts', root));
+  files.set('weir-player.d.ts', await fileOf('application/typescript; charset=utf-8', types, false));
   const html = await readFile(new URL('page/index.html', root), 'utf8');
   files.set(
     '',

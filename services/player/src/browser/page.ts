@@ -2,7 +2,8 @@
  * The page at /player/: `?stream=app/name` plays it from the server the page came from; `url` (may be repeated) names
  * other servers. All other parameters go to the edge with the stream, a signature for instance.
  */
-import { type AttachedPlayer, attachPlayer, type MeasuringOptions, streamOf } from './weir-player.ts';
+import type { AttachedPlayer, MeasuringOptions } from '../../weir-player.d.ts';
+import { attachPlayer, streamOf } from './weir-player.ts';
 
 /** `/player/config.json`: where the edge wants measurements sent. */
 interface PageConfig {

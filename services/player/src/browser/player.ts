@@ -2,34 +2,33 @@
  * The player without its surface: one live stream in one video element, over whatever happens to network, edge, publisher
  * and tab. Before it: options; after it: the surface and the measuring, which listen to it.
  */
+import type {
+  PlaybackOptions,
+  PlayerEvents,
+  PlayerState,
+  PlayerStats,
+  StartTimes,
+  Transport,
+} from '../../weir-player.d.ts';
 import { Emitter } from './emitter.ts';
 import { Engines, transportsFor } from './playback/engine.ts';
-import type { Playback } from './playback/flv-playback.ts';
-import { clockOf, type LiveClock } from './playback/live-clock.ts';
-import { LiveEdge, LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
+import type { PlaybackFailure } from './playback/flv-playback.ts';
+import { Incoming } from './playback/incoming.ts';
+import { LOW_LATENCY, RELAXED } from './playback/live-edge.ts';
+import { Screen } from './playback/screen.ts';
+import { startTimesOf } from './playback/start-times.ts';
 import { canPlayFlv } from './playback/support.ts';
 import { verdictOf } from './playback/verdict.ts';
 import { Viewing } from './playback/viewing.ts';
-import { type Candidate, candidatesOf } from './source/candidates.ts';
-import { Connector, type Outage } from './source/connector.ts';
+import { candidatesOf } from './source/candidates.ts';
+import { Connector } from './source/connector.ts';
 import type { MediaFeed } from './source/feed.ts';
-import { HlsFeed } from './source/hls-feed.ts';
-import type { PlaybackOptions, PlayerEvents, PlayerProblem, PlayerState, PlayerStats, StartTimes } from './types.ts';
+import { Losses } from './source/losses.ts';
+import { Breakages, type Trouble, troubleOf, unsupported } from './trouble.ts';
 
 const TICK_MS = 100;
 /** A pause longer than this lets go of the connection. */
 const PAUSE_KEEPS_MS = 15_000;
-/** A media pipeline that breaks again and again in so short a time is not mended by trying. */
-const BROKEN_AT_MOST = 3;
-const BROKEN_WITHIN_MS = 60_000;
-
-/** What comes in at the moment. */
-interface Live {
-  feed: MediaFeed;
-  playback: Playback;
-  clock: LiveClock;
-  edge: LiveEdge;
-}
 
 /** Plays from construction until `close()`. */
 export class LivePlayer {
@@ -37,24 +36,23 @@ export class LivePlayer {
   readonly video: HTMLVideoElement;
   readonly #options: PlaybackOptions;
   readonly #connector: Connector;
+  readonly #screen: Screen;
   readonly #viewing: Viewing;
   readonly #stop = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #attachedAt: number;
   readonly #engines = new Engines();
   #state: PlayerState = 'connecting';
-  #live: Live | undefined;
+  #live: Incoming | undefined;
   /** Whose frame is on the screen. */
   #shown: MediaFeed | undefined;
   #wantsPlay: boolean;
   #swapping = false;
   #start: StartTimes | undefined;
-  #lost: { at: number; code: string; node: string } | undefined;
-  #reconnects = 0;
-  #brokenAt: number[] = [];
+  readonly #losses = new Losses();
+  readonly #breakages = new Breakages();
   #pausedAt: number | undefined;
   #delayMs: number | undefined;
-  #wasMuted = false;
 
   /** @throws TypeError when a URL is none. */
   constructor(video: HTMLVideoElement, options: PlaybackOptions) {
@@ -62,6 +60,7 @@ export class LivePlayer {
     this.#options = options;
     this.#attachedAt = performance.now();
     this.#wantsPlay = options.autoplay !== false;
+    this.#screen = new Screen(video, () => this.events.emit('muted', undefined));
     this.#viewing = new Viewing(video, {
       onFrame: (at, first) => this.#onFrame(at, first),
       onStall: (stall) => {
@@ -69,23 +68,15 @@ export class LivePlayer {
         this.events.emit('stall', { ...stall, edge: this.#shown?.tags.info });
       },
     });
-    const urls = typeof options.url === 'string' ? [options.url] : options.url;
     const { transports, fallback } = transportsFor(options.transport ?? 'auto');
     const isHls = transports[0] === 'hls';
-    // What cannot be fetched is told when it is needed.
-    this.#engines.for(isHls ? 'hls' : 'ws-flv').catch(() => {});
-    const [candidates, others] = [transports, fallback].map((some) =>
-      candidatesOf(urls, some, options.session, location.href),
-    ) as [Candidate[], Candidate[]];
-    this.#connector = new Connector(candidates, others, {
-      onFeed: (feed, attempts) => void this.#onFeed(feed, attempts).catch((error) => this.#onNoEngine(error)),
-      onLoss: (feed, code) => this.#onLoss(feed, code),
-      onOutage: (outage, status) => this.#onOutage(outage, status),
-    });
+    this.#connector = this.#connectorFor(transports, fallback);
     this.#listen();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     if (isHls || canPlayFlv()) this.#connector.start();
-    else this.#fail('unsupported', 'PLAYER_UNSUPPORTED', 'This browser cannot play live FLV.', undefined);
+    else this.#fail(unsupported('PLAYER_UNSUPPORTED', 'This browser cannot play live FLV.'));
+    // While it connects. What cannot be fetched is told when it is needed.
+    this.#engines.for(isHls ? 'hls' : 'ws-flv').catch(() => {});
   }
 
   get state(): PlayerState {
@@ -94,7 +85,7 @@ export class LivePlayer {
 
   /** The browser allowed no start with sound. */
   get wasMuted(): boolean {
-    return this.#wasMuted;
+    return this.#screen.wasMuted;
   }
 
   /** Plays on at the live edge; connects again when the pause was long or the last answer was final. */
@@ -114,10 +105,7 @@ export class LivePlayer {
 
   /** Skips what is buffered beyond the target. */
   jumpToLive(): void {
-    const live = this.#live;
-    if (!live) return;
-    const ahead = this.#bufferMs() - live.edge.targetMs;
-    if (ahead > 0) this.video.currentTime += ahead / 1_000;
+    this.#live?.jumpToLive();
   }
 
   stats(): PlayerStats {
@@ -130,7 +118,7 @@ export class LivePlayer {
       host: candidate.url.host,
       edge: live?.feed.tags.info,
       delayMs: this.#delayMs,
-      bufferMs: this.#bufferMs(),
+      bufferMs: this.#screen.bufferMs,
       targetMs: live?.edge.targetMs ?? 0,
       rate: this.video.playbackRate,
       bitrate: live?.feed.bitrate ?? 0,
@@ -140,7 +128,7 @@ export class LivePlayer {
       height: this.video.videoHeight,
       stalls: this.#viewing.stalls,
       stalledMs: this.#viewing.stalledMs,
-      reconnects: this.#reconnects,
+      reconnects: this.#losses.reconnects,
       watchedMs: this.#viewing.watchedMs,
       start: this.#start,
     };
@@ -158,10 +146,27 @@ export class LivePlayer {
     clearInterval(this.#timer);
     this.#stop.abort();
     this.#connector.close();
-    this.#live?.playback.close();
+    this.#live?.close();
     this.#live = undefined;
+    this.#screen.close();
     this.#viewing.close();
     this.events.clear();
+  }
+
+  #connectorFor(transports: readonly Transport[], fallback: readonly Transport[]): Connector {
+    const { url, session } = this.#options;
+    const urls = typeof url === 'string' ? [url] : url;
+    const candidates = (some: readonly Transport[]) => candidatesOf(urls, some, session, location.href);
+    return new Connector(candidates(transports), candidates(fallback), {
+      onFeed: (feed, attempts) => void this.#onFeed(feed, attempts).catch((error) => this.#onNoEngine(error)),
+      onLoss: (feed, code) => this.#onLoss(feed, code),
+      onOutage: (outage, status) => {
+        if (outage === 'not-found') this.#viewing.cause = 'away';
+        const trouble = troubleOf(outage, status, this.#start !== undefined, navigator.onLine);
+        if (outage === 'refused') this.#fail(trouble);
+        else this.#trouble(trouble);
+      },
+    });
   }
 
   #listen(): void {
@@ -180,65 +185,45 @@ export class LivePlayer {
   async #onFeed(feed: MediaFeed, attempts: number): Promise<void> {
     const start = await this.#engines.for(feed.candidate.transport);
     if (this.#connector.feed !== feed) return;
-    const now = performance.now();
     this.#viewing.beginSource();
     this.events.emit('swap', undefined);
     this.#swapping = true;
-    this.#live?.playback.close();
-    const edge = new LiveEdge(this.#options.lowLatency === false ? RELAXED : LOW_LATENCY, now);
-    const playback = start(this.video, feed, ({ kind, message }) => this.#onBroken(kind, message));
-    this.#live = { feed, playback, clock: clockOf(feed), edge };
-    if (this.#lost) {
-      const { at, code, node } = this.#lost;
-      const toNode = feed.tags.info?.node ?? '';
-      this.#reconnects += 1;
-      this.events.emit('reconnect', { awayMs: (feed.firstByteAt ?? now) - at, attempts, code, fromNode: node, toNode });
-      this.#lost = undefined;
-    }
+    this.#live?.close();
+    const playback = start(this.video, feed, (failure) => this.#onBroken(failure));
+    const bounds = this.#options.lowLatency === false ? RELAXED : LOW_LATENCY;
+    this.#live = new Incoming(feed, playback, this.#screen, bounds);
+    const reconnect = this.#losses.found(feed, attempts);
+    if (reconnect) this.events.emit('reconnect', reconnect);
     if (this.#wantsPlay) void this.#startElement();
   }
 
   #onLoss(feed: MediaFeed, code: string): void {
-    this.#lost ??= { at: performance.now(), code, node: feed.tags.info?.node ?? '' };
+    this.#losses.lost(feed, code);
     this.#viewing.cause = code === 'silent' ? 'away' : 'reconnect';
   }
 
-  #onOutage(outage: Outage, status: number | undefined): void {
-    const seen = this.#start !== undefined;
-    if (outage === 'refused')
-      this.#fail('refused', 'PLAYER_REFUSED', 'The server does not let this viewer in.', status);
-    else if (outage === 'not-found') {
-      this.#viewing.cause = 'away';
-      this.#trouble(seen ? 'away' : 'not-found', 'PLAYER_NOT_FOUND', 'There is no such stream at the moment.', status);
-    } else if (outage === 'full') this.#trouble('full', 'PLAYER_FULL', 'The server takes no more viewers.', status);
-    else if (!navigator.onLine) this.#trouble('offline', 'PLAYER_OFFLINE', 'This device has no network.', status);
-    else this.#trouble('reconnecting', 'PLAYER_UNREACHABLE', 'No server answers.', status);
-  }
-
-  #onBroken(kind: 'unsupported' | 'broken', message: string): void {
-    const now = performance.now();
-    this.#brokenAt = [...this.#brokenAt.filter((at) => now - at < BROKEN_WITHIN_MS), now];
+  #onBroken({ kind, message }: PlaybackFailure): void {
     const isUnsupported = kind === 'unsupported';
-    const code = isUnsupported ? 'PLAYER_CODEC' : 'PLAYER_MEDIA';
+    const trouble = unsupported(isUnsupported ? 'PLAYER_CODEC' : 'PLAYER_MEDIA', message);
     const feed = this.#live?.feed;
     if (feed) this.#onLoss(feed, isUnsupported ? 'codec' : 'media');
-    if (isUnsupported || this.#brokenAt.length > BROKEN_AT_MOST) {
-      // By FLV it can't be played here; perhaps by HLS.
-      if (this.#connector.fallBack()) this.#brokenAt = [];
-      else {
-        this.#fail('unsupported', code, message, undefined);
-        return;
-      }
-    } else {
+    const isHopeless = this.#breakages.add(performance.now()) || isUnsupported;
+    // By FLV it can't be played here; perhaps by HLS.
+    if (isHopeless && !this.#connector.fallBack()) {
+      this.#fail(trouble);
+      return;
+    }
+    if (isHopeless) this.#breakages.forget();
+    else {
       this.#connector.stop();
       this.#connector.start();
     }
-    this.#problem({ code, message, status: undefined });
+    this.events.emit('problem', trouble.problem);
   }
 
   /** The rest of the player could not be fetched or cannot run here. */
   #onNoEngine(error: unknown): void {
-    this.#fail('unsupported', 'PLAYER_ENGINE', error instanceof Error ? error.message : String(error), undefined);
+    this.#fail(unsupported('PLAYER_ENGINE', error instanceof Error ? error.message : String(error)));
   }
 
   #onFrame(at: number, first: boolean): void {
@@ -248,17 +233,7 @@ export class LivePlayer {
     this.events.emit('picture', undefined);
     const feed = this.#live?.feed;
     if (this.#start || !feed) return;
-    // Page to picture: from the navigation when the player was there from the start, else from the call.
-    const origin = this.#attachedAt < 5_000 ? 0 : this.#attachedAt;
-    const answeredAt = feed.answeredAt ?? feed.dialledAt;
-    const firstByteAt = feed.firstByteAt ?? answeredAt;
-    this.#start = {
-      scriptMs: feed.dialledAt - origin,
-      connectMs: answeredAt - feed.dialledAt,
-      firstByteMs: firstByteAt - answeredAt,
-      firstFrameMs: at - firstByteAt,
-      totalMs: at - origin,
-    };
+    this.#start = startTimesOf(feed, this.#attachedAt, at);
     this.#become('playing');
     this.events.emit('started', this.#start);
   }
@@ -289,53 +264,27 @@ export class LivePlayer {
   }
 
   async #startElement(): Promise<void> {
-    try {
-      await this.video.play();
-    } catch (error) {
-      const blocked = error instanceof DOMException && error.name === 'NotAllowedError';
-      if (!blocked || this.#state === 'closed') return;
-      if (this.video.muted) {
-        this.#wantsPlay = false;
-        this.#become('paused');
-        return;
-      }
-      this.video.muted = true;
-      this.#wasMuted = true;
-      this.events.emit('muted', undefined);
-      await this.#startElement();
-    }
+    if ((await this.#screen.start()) !== 'blocked') return;
+    this.#wantsPlay = false;
+    this.#become('paused');
   }
 
   #tick(): void {
     if (this.#state === 'closed') return;
     const now = performance.now();
-    const bufferMs = this.#bufferMs();
+    const { bufferMs } = this.#screen;
     this.#viewing.tick(now, bufferMs);
     this.#connector.checkSilence();
-    if (this.#pausedAt !== undefined && now - this.#pausedAt > PAUSE_KEEPS_MS) this.#letGo();
+    // A long pause: nothing is fetched that nobody sees.
+    const isLongPause = this.#pausedAt !== undefined && now - this.#pausedAt > PAUSE_KEEPS_MS;
+    if (isLongPause && this.#connector.feed) this.#connector.stop();
     const live = this.#live;
     // After a loss the picture comes back at the live edge at once; at the very start the first frame is worth more.
     const hasPicture = this.#swapping ? this.#start !== undefined && bufferMs > 0 : true;
-    if (live && hasPicture && !this.video.paused) this.#chase(live, now, bufferMs);
+    if (live && hasPicture && !this.video.paused) {
+      this.#delayMs = live.step(now, (rate, delayMs) => this.events.emit('rate', { rate, delayMs })) ?? this.#delayMs;
+    }
     this.#judge(now);
-  }
-
-  #chase(live: Live, now: number, bufferMs: number): void {
-    const { feed } = live;
-    if (feed instanceof HlsFeed) {
-      // hls.js keeps to the live edge by itself, by the same means.
-      this.#delayMs = live.playback.delayMs ?? bufferMs;
-      return;
-    }
-    const newest = feed.tags.newestTimestampMs;
-    if (newest !== undefined) this.#delayMs = bufferMs + live.clock.lagMs(newest, now);
-    if (feed.hasEnded) return;
-    const { rate, jumpMs } = live.edge.step({ nowMs: now, bufferMs, gapMs: feed.takeLongestGapMs() });
-    if (jumpMs > 0) this.video.currentTime += jumpMs / 1_000;
-    if (rate !== this.video.playbackRate) {
-      this.video.playbackRate = rate;
-      this.events.emit('rate', { rate, delayMs: this.#delayMs ?? bufferMs });
-    }
   }
 
   #judge(now: number): void {
@@ -352,25 +301,17 @@ export class LivePlayer {
     this.#become(verdict);
   }
 
-  /** A long pause: nothing is fetched that nobody sees. */
-  #letGo(): void {
-    if (!this.#connector.feed) return;
-    this.#connector.stop();
-  }
-
-  #trouble(state: PlayerState, code: string, message: string, status: number | undefined): void {
+  /** Something that may end by itself; told once. */
+  #trouble({ state, problem }: Trouble): void {
     if (this.#state === 'paused' || this.#state === 'closed') return;
-    if (this.#state !== state) this.#problem({ code, message, status });
+    if (this.#state !== state) this.events.emit('problem', problem);
     this.#become(state);
   }
 
-  #fail(state: PlayerState, code: string, message: string, status: number | undefined): void {
+  /** Something that does not end by itself. */
+  #fail({ state, problem }: Trouble): void {
     this.#connector.stop();
     this.#become(state);
-    this.#problem({ code, message, status });
-  }
-
-  #problem(problem: PlayerProblem): void {
     this.events.emit('problem', problem);
   }
 
@@ -378,10 +319,5 @@ export class LivePlayer {
     if (this.#state === state) return;
     this.#state = state;
     this.events.emit('state', state);
-  }
-
-  #bufferMs(): number {
-    const { buffered, currentTime } = this.video;
-    return buffered.length === 0 ? 0 : Math.max(0, (buffered.end(buffered.length - 1) - currentTime) * 1_000);
   }
 }

@@ -1,45 +1,15 @@
 /**
  * The module a page embeds: `attachPlayer(video, { url })`. It puts player, surface and measuring together; each works
- * without the next.
+ * without the next. What it promises its users stands in weir-player.d.ts.
  */
-import { Measuring, type MeasuringOptions } from './measure/measuring.ts';
+import type * as promised from '../../weir-player.d.ts';
+import { Measuring } from './measure/measuring.ts';
 import { LivePlayer } from './player.ts';
 import { streamOf } from './source/candidates.ts';
-import type { PlaybackOptions, PlayerEvents, PlayerState, PlayerStats } from './types.ts';
-import { createSurface, type SurfaceOptions } from './ui/surface.ts';
+import { createSurface } from './ui/surface.ts';
 
-export type { MeasuringOptions, PlaybackOptions, PlayerEvents, PlayerState, PlayerStats, SurfaceOptions };
-
-/** All that {@link attachPlayer} can be told. */
-export interface AttachOptions extends PlaybackOptions {
-  /** Messages, control bar and overlay around the video. Default: yes; false leaves the element alone. */
-  surface?: SurfaceOptions | false;
-  /** Measures what the viewer sees and sends it. Default: no. */
-  measure?: MeasuringOptions;
-}
-
-/** A player on a page. */
-export interface AttachedPlayer {
-  readonly state: PlayerState;
-  /** What surrounds the video now; the video itself without a surface. */
-  readonly element: HTMLElement;
-  play(): void;
-  pause(): void;
-  jumpToLive(): void;
-  stats(): PlayerStats;
-  /** Calls `listener` on each event of this name; returns how to stop that. */
-  on<K extends keyof PlayerEvents>(name: K, listener: (value: PlayerEvents[K]) => void): () => void;
-  /** The viewer agrees to be measured, or no longer does. */
-  setConsent(consent: boolean): void;
-  /** Ends playing and measuring, and leaves the video element as it was. */
-  close(): void;
-}
-
-/**
- * Plays a live stream in `video` until `close()`.
- * @throws TypeError when a URL is none.
- */
-export function attachPlayer(video: HTMLVideoElement, options: AttachOptions): AttachedPlayer {
+/** See weir-player.d.ts. */
+export const attachPlayer: typeof promised.attachPlayer = (video, options) => {
   const measuring = new Measuring(options.measure ?? { consent: false });
   const session = options.session ?? measuring.session;
   const player = new LivePlayer(video, { ...options, session });
@@ -63,7 +33,6 @@ export function attachPlayer(video: HTMLVideoElement, options: AttachOptions): A
       player.close();
     },
   };
-}
+};
 
-/** Application and name of a stream's URL, as in the measurements. */
 export { streamOf };

@@ -2,26 +2,10 @@
  * The viewer's measurements as a whole: session, consent, sampling, and when Faro is fetched. Nothing is stored, fetched
  * or sent before there is consent.
  */
-import type { Faro } from '@grafana/faro-web-sdk';
+import type { MeasuringOptions } from '../../../weir-player.d.ts';
 import type { LivePlayer } from '../player.ts';
 import { Recorder } from './recorder.ts';
 import { currentSession, forgetSession, type Session } from './session.ts';
-
-/** Where measurements go, and whether. */
-export interface MeasuringOptions {
-  /** A Faro receiver: Weir's ingest (`https://…/faro/collect`) or Grafana's. Not needed with `faro`. */
-  url?: string;
-  /** Sent as `x-api-key`. */
-  apiKey?: string;
-  /** The page's own Faro, to measure with its session; it is left running at the end. */
-  faro?: Faro;
-  /** The viewer agrees. Default true; a page that must ask first passes false and calls `setConsent` later. */
-  consent?: boolean;
-  /** Share of sessions measured, 0 to 1. Default 1. */
-  samplingRate?: number;
-  /** Name of the page in the measurements. Default `weir-player`. */
-  app?: string;
-}
 
 /** Faro is fetched when the first frame is there, or after this long without one. */
 const FARO_AFTER_MS = 2_000;

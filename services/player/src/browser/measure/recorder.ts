@@ -3,9 +3,9 @@
  * Before it: the player's events; after it: a sink (Faro), which may come later: until then a bounded number is kept.
  */
 import { VIEWER_CONTEXT, VIEWER_EVENT, VIEWER_MEASUREMENT } from '@weir/contracts/viewer';
+import type { PlayerStats, StartTimes } from '../../../weir-player.d.ts';
 import type { LivePlayer } from '../player.ts';
 import { streamOf } from '../source/candidates.ts';
-import type { PlayerStats, StartTimes } from '../types.ts';
 
 /** One measurement or event, as Faro takes it. */
 export interface ViewerRecord {

@@ -1,9 +1,10 @@
 /**
  * Which engine plays a feed: mpegts.js for FLV, hls.js or the browser for HLS. Each is fetched only when it is needed.
  */
+
+import type { Transport } from '../../../weir-player.d.ts';
 import { Feed, type MediaFeed } from '../source/feed.ts';
 import { HlsFeed } from '../source/hls-feed.ts';
-import type { Transport } from '../types.ts';
 import type { Playback, PlaybackFailure } from './flv-playback.ts';
 import { canPlayFlv } from './support.ts';
 

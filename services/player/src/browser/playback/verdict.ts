@@ -1,7 +1,7 @@
 /**
  * What a viewer who has had a picture is told now, out of frames, feed and network. Pure; the player asks ten times a second.
  */
-import type { PlayerState } from '../types.ts';
+import type { PlayerState } from '../../../weir-player.d.ts';
 
 /** What is known at a moment. */
 export interface Situation {

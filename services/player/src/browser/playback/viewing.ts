@@ -2,7 +2,7 @@
  * What one viewer has seen so far: first frame, stalls, watched time, frames decoded and dropped. It holds over changes of
  * connection, which reset the element's own counters.
  */
-import type { Stall } from '../types.ts';
+import type { Stall } from '../../../weir-player.d.ts';
 import { FrameGaps, watchFrames } from './frame-watch.ts';
 
 /** A stall as the screen shows it; who served it is not seen there. */

@@ -3,7 +3,7 @@
  * network; the player tells how each attempt ended.
  */
 import { VIEWER_QUERY } from '@weir/contracts/viewer';
-import type { Transport } from '../types.ts';
+import type { Transport } from '../../../weir-player.d.ts';
 
 /** One thing to try. */
 export interface Candidate {

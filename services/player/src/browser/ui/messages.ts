@@ -1,5 +1,5 @@
 /** What each state says to a viewer: one plain sentence, and what happens next. */
-import type { PlayerState } from '../types.ts';
+import type { PlayerState } from '../../../weir-player.d.ts';
 
 /** Shown over the picture. */
 export interface Message {

@@ -1,5 +1,5 @@
 /** The debug overlay (key D): figures of this moment, and the delay of the last minute as a line. */
-import type { PlayerStats } from '../types.ts';
+import type { PlayerStats } from '../../../weir-player.d.ts';
 
 const POINTS = 120;
 const ROWS = [

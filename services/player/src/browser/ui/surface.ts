@@ -2,22 +2,15 @@
  * The player's surface around a video element: messages, control bar, overlay, the last picture held while a connection
  * is replaced. Before it: the player, whose state it shows; the video itself stays the page's.
  */
+
+import type { PlayerState, SurfaceOptions } from '../../../weir-player.d.ts';
 import type { LivePlayer } from '../player.ts';
-import type { PlayerState } from '../types.ts';
 import { createControls } from './controls.ts';
 import { icon } from './icons.ts';
 import { listenToKeys } from './keyboard.ts';
 import { MESSAGES } from './messages.ts';
 import { createOverlay } from './overlay.ts';
 import { STYLES } from './styles.ts';
-
-/** Options of the surface. */
-export interface SurfaceOptions {
-  /** Where the keys are heard: `player` (default) while it has the focus, `page` everywhere. */
-  keys?: 'player' | 'page';
-  /** The debug overlay is open from the start. */
-  figures?: boolean;
-}
 
 const REFRESH_MS = 500;
 const IDLE_MS = 2_500;

@@ -1,13 +1,51 @@
-/** What the player's parts and its users agree on: options, states, figures and events. */
-import type { ViewerInfo } from '@weir/contracts/viewer';
+/**
+ * The types of `weir-player.js`, whole in one file without imports, so that it can be saved beside any page's code: options,
+ * states, figures, events. The player's own parts are typed by it. Before it: what a page passes; after it: src/browser.
+ */
+
+/**
+ * Plays a live stream in `video` until `close()`.
+ * @throws TypeError when a URL is none.
+ */
+export function attachPlayer(video: HTMLVideoElement, options: AttachOptions): AttachedPlayer;
+
+/** Application and name of a stream's URL, as in the measurements. */
+export function streamOf(url: URL): { app: string; stream: string };
+
+/** All that {@link attachPlayer} can be told. */
+export interface AttachOptions extends PlaybackOptions {
+  /** Messages, control bar and overlay around the video. Default: yes; false leaves the element alone. */
+  surface?: SurfaceOptions | false;
+  /** Measures what the viewer sees and sends it. Default: no. */
+  measure?: MeasuringOptions;
+}
+
+/** A player on a page. */
+export interface AttachedPlayer {
+  readonly state: PlayerState;
+  /** What surrounds the video now; the video itself without a surface. */
+  readonly element: HTMLElement;
+  play(): void;
+  pause(): void;
+  jumpToLive(): void;
+  stats(): PlayerStats;
+  /** Calls `listener` on each event of this name; returns how to stop that. */
+  on<K extends keyof PlayerEvents>(name: K, listener: (value: PlayerEvents[K]) => void): () => void;
+  /** The viewer agrees to be measured, or no longer does. */
+  setConsent(consent: boolean): void;
+  /** Ends playing and measuring, and leaves the video element as it was. */
+  close(): void;
+}
 
 /** How media travels: `ws-flv` FLV in WebSocket messages, `http-flv` FLV in one endless response, `hls` playlists. */
 export type Transport = 'ws-flv' | 'http-flv' | 'hls';
 
 /**
+ * What the player is doing:
  * - `connecting` first connection, no picture yet; `playing`; `paused` by the viewer
  * - `stalled` there was a picture, data is late; `reconnecting` the connection is gone, another is being made
  * - `not-found` no such stream (looked for again by itself); `away` its publisher left (the same)
+ * - `full` the server has all the viewers it can take (tried again by itself)
  * - `offline` the device has no network; `refused` the edge does not let this viewer in (final)
  * - `unsupported` this browser cannot play it (final); `closed`
  */
@@ -46,6 +84,48 @@ export interface PlaybackOptions {
   session?: string | undefined;
 }
 
+/** Options of the surface. */
+export interface SurfaceOptions {
+  /** Where the keys are heard: `player` (default) while it has the focus, `page` everywhere. */
+  keys?: 'player' | 'page';
+  /** The debug overlay is open from the start. */
+  figures?: boolean;
+}
+
+/** Where measurements go, and whether. */
+export interface MeasuringOptions {
+  /** A Faro receiver: Weir's ingest (`https://…/faro/collect`) or Grafana's. Not needed with `faro`. */
+  url?: string;
+  /** Sent as `x-api-key`. */
+  apiKey?: string;
+  /** The page's own Faro, to measure with its session; it is left running at the end. */
+  faro?: PageFaro;
+  /** The viewer agrees. Default true; a page that must ask first passes false and calls `setConsent` later. */
+  consent?: boolean;
+  /** Share of sessions measured, 0 to 1. Default 1. */
+  samplingRate?: number;
+  /** Name of the page in the measurements. Default `weir-player`. */
+  app?: string;
+}
+
+/** What is used of a `Faro` of `@grafana/faro-web-sdk`. */
+export interface PageFaro {
+  api: { getSession(): { id?: string; attributes?: Record<string, string> } | undefined };
+  instrumentations: { add(...instrumentations: object[]): void };
+}
+
+/** Which edge serves the viewer, and what its clock said about the stream. */
+export interface ServingEdge {
+  /** Name of the edge. */
+  node: string;
+  /** Id of the viewer's connection there, as in SQL. */
+  connection: string;
+  /** The edge's clock when the connection began: Unix time, ms. */
+  serverTimeMs: number;
+  /** Timestamp of the stream's newest message at that moment, ms modulo 2^32; -1 when there was none. */
+  timestampMs: number;
+}
+
 /** Parts of the time from page to picture, each since the one before. */
 export interface StartTimes {
   /** Navigation (or {@link PlaybackOptions} handed over, when embedded later) to the first connection attempt. */
@@ -68,7 +148,7 @@ export interface Stall {
   bufferBeforeMs: number;
   cause: 'buffer' | 'reconnect' | 'away';
   /** Whose frames were on the screen when it began: the stall is theirs, whoever ended it. */
-  edge: ViewerInfo | undefined;
+  edge: ServingEdge | undefined;
 }
 
 /** One connection that was replaced. */
@@ -98,7 +178,7 @@ export interface PlayerStats {
   /** Host the media comes from. */
   host: string;
   /** What the edge said of itself; undefined for servers that say nothing and for HLS. */
-  edge: ViewerInfo | undefined;
+  edge: ServingEdge | undefined;
   /** From the edge's newest frame to the one on the screen, ms; undefined before the first. */
   delayMs: number | undefined;
   bufferMs: number;
