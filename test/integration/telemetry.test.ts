@@ -1,95 +1,30 @@
-/** A node's telemetry against a real nats-server: what it measures arrives whole, once, in order, whatever NATS does. */
+/** A node's telemetry against a real nats-server: what it measures arrives whole, under the names of the catalogue. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { loadConfig } from '@weir/contracts/config/load';
-import type { PartialConfig } from '@weir/contracts/config/schema';
 import { CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from '@weir/contracts/events';
-import { createLogger } from '@weir/contracts/logger';
 import { METRICS } from '@weir/contracts/metrics';
-import { connectNats, type NatsHandle } from '@weir/contracts/nats/connect';
 import { TELEMETRY_MAX_PAYLOAD_BYTES } from '@weir/contracts/nats/names';
-import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { TEMPORALITY } from '@weir/contracts/otlp/metrics';
 import { RESOURCE } from '@weir/contracts/resource';
-import type { ConnectionClosed, MediaSnapshot } from '@weir/edge/stats';
-import { startTelemetry, type Telemetry } from '@weir/edge/telemetry/telemetry';
-import { parseNetDev } from '@weir/telemetry/host/linux';
-import { startNats, type TestNats } from '@weir/test/harness/nats';
-import {
-  mediaSnapshot,
-  readTelemetry,
-  samplesOf,
-  streamSnapshot,
-  type TelemetryMessage,
-  total,
-  withoutRepeats,
-} from '@weir/test/harness/telemetry';
+import type { ConnectionClosed } from '@weir/edge/stats';
+import { mediaSnapshot, samplesOf, streamSnapshot, total } from '@weir/test/harness/telemetry';
+import { InProcessTelemetry } from '@weir/test/harness/telemetry-in-process';
 import { waitFor } from '@weir/test/harness/wait';
 
-const logger = createLogger('test', 'silent');
-/** So long that only samples asked for are taken. */
-const NEVER_MS = 3_600_000;
-
 describe('telemetry of a node', () => {
-  let nats: TestNats;
-  let handle: NatsHandle;
-  let dir: string;
-  let running: Telemetry[];
-
+  let node: InProcessTelemetry;
   beforeEach(async () => {
-    nats = await startNats();
-    dir = mkdtempSync(join(tmpdir(), 'weir-telemetry-'));
-    handle = connectNats(config().nats, 'test', logger);
-    running = [];
-    await ensureTelemetryStreams(await jetstreamManager(await handle.ready(10_000)), config());
+    node = await InProcessTelemetry.start();
   });
-  afterEach(async () => {
-    for (const telemetry of running) await telemetry.close();
-    await handle.close();
-    await nats.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-
-  function config(telemetry: PartialConfig['telemetry'] = {}) {
-    const values = {
-      nats: { servers: [nats.url] },
-      node: { dataDir: dir },
-      machine: { stateDir: dir },
-      site: 'here',
-      telemetry,
-    };
-    return loadConfig({ values });
-  }
-
-  async function start(snapshot: () => MediaSnapshot, telemetry: PartialConfig['telemetry'] = {}): Promise<Telemetry> {
-    const started = await startTelemetry({
-      config: config({ intervalMs: NEVER_MS, ...telemetry }),
-      identity: { node: 'edge-1', role: 'edge', addresses: { rtmp: 'h:1935', relay: 'h:1936', http: 'h:8080' } },
-      nats: handle,
-      stats: { snapshot },
-      logger,
-    });
-    running.push(started);
-    await started.ready;
-    return started;
-  }
-
-  async function published(telemetry: Telemetry): Promise<TelemetryMessage[]> {
-    await telemetry.published(30_000);
-    return readTelemetry(await handle.ready(10_000));
-  }
+  afterEach(() => node?.close());
 
   it('arrives as OTLP under the names of the catalogue, with the inventory, on the grid of the UTC clock', async () => {
     const intervalMs = 250;
-    const telemetry = await start(() => mediaSnapshot({ streams: [streamSnapshot('a', { viewers: 3 })] }), {
+    const telemetry = await node.start(() => mediaSnapshot({ streams: [streamSnapshot('a', { viewers: 3 })] }), {
       intervalMs,
     });
     const messages = await waitFor('four samples', async () => {
-      const found = await readTelemetry(await handle.ready());
+      const found = await node.received();
       return found.length >= 4 && found;
     });
     await telemetry.close();
@@ -128,10 +63,10 @@ describe('telemetry of a node', () => {
   });
 
   it('tells CPU, memory and network of the machine truly', async () => {
-    const telemetry = await start(() => mediaSnapshot());
+    const telemetry = await node.start(() => mediaSnapshot());
     const messages = await waitFor('processors to have worked', async () => {
       await telemetry.flush();
-      const found = await published(telemetry);
+      const found = await node.published(telemetry);
       return samplesOf(found, 'system.cpu.utilization').length > 0 && found;
     });
     const value = (metric: string, attributes = {}) => samplesOf(messages, metric, attributes)[0]?.value ?? Number.NaN;
@@ -152,99 +87,21 @@ describe('telemetry of a node', () => {
   });
 
   it('compares the clock with that of NATS', async () => {
-    const telemetry = await start(() => mediaSnapshot());
+    const telemetry = await node.start(() => mediaSnapshot());
     const offset = await waitFor('an offset', async () => {
       await telemetry.flush();
-      return samplesOf(await published(telemetry), 'system.clock.offset')[0];
+      return samplesOf(await node.published(telemetry), 'system.clock.offset')[0];
     });
     assert.ok(Math.abs(offset.value) < 0.5, `the same clock seems ${offset.value} s off`);
   });
 
-  it('adds nothing to any counter when the node restarts, neither its own totals nor bytes since boot', async () => {
-    const netDev = () => Object.values(parseNetDev(readFileSync('/proc/net/dev', 'utf8')));
-    const receivedByAll = () => netDev().reduce((sum, card) => sum + card.receivedBytes, 0);
-    const receivedBefore = receivedByAll();
-    const cpuBefore = performance.now();
-    for (let run = 0; run < 3; run++) {
-      let samples = 0;
-      const telemetry = await start(() => {
-        samples++;
-        return mediaSnapshot({ connections: [{ role: 'viewer', protocol: 'rtmp', open: 1, opened: samples * 100 }] });
-      });
-      await telemetry.flush();
-      await telemetry.flush();
-      await telemetry.close();
-    }
-    const messages = await readTelemetry(await handle.ready());
-    // each run takes three samples, the last one when it closes
-    assert.equal(total(messages, 'live.connections.opened'), 3 * 300);
-    const received = total(messages, 'system.network.io', { 'network.io.direction': 'receive' });
-    assert.ok(received <= receivedByAll() - receivedBefore, `${received} bytes told`);
-    const cpus = samplesOf(messages, 'system.cpu.logical.count')[0]?.value ?? 0;
-    const wallSeconds = ((performance.now() - cpuBefore) / 1_000) * cpus;
-    assert.ok(total(messages, 'system.cpu.time') <= wallSeconds * 1.1 + 1, 'no CPU time since boot');
-    assert.deepEqual(
-      messages.map(({ sequence }) => sequence),
-      messages.map((_, index) => index + 1),
-    );
-    assert.equal(new Set(messages.map(({ outbox }) => outbox)).size, 1, 'the outbox keeps its identity');
-  });
-
-  it('loses nothing and keeps the order when NATS is killed for many samples', async () => {
-    let samples = 0;
-    const snapshot = () =>
-      mediaSnapshot({ connections: [{ role: 'viewer', protocol: 'rtmp', open: 0, opened: ++samples }] });
-    const telemetry = await start(snapshot, { intervalMs: 100 });
-    await waitFor('samples before', () => samples >= 5);
-    await nats.kill9();
-    const atKill = samples;
-    await waitFor('samples meanwhile', () => samples >= atKill + 30);
-    await nats.restart();
-    await waitFor('samples after', () => samples >= atKill + 40);
-    await telemetry.published(20_000); // the client may take seconds to find NATS again
-    await telemetry.close();
-
-    const all = await readTelemetry(await handle.ready(10_000));
-    const messages = withoutRepeats(all);
-    assert.deepEqual(
-      messages.map(({ sequence }) => sequence),
-      messages.map((_, index) => index + 1),
-      'no hole, in order',
-    );
-    assert.equal(total(messages, 'live.connections.opened'), samples);
-    assert.equal(total(messages, 'weir.outbox.dropped'), 0);
-    assert.ok(
-      samplesOf(messages, 'weir.outbox.messages').some(({ value }) => value >= 20),
-      'they waited in the outbox',
-    );
-  });
-
-  it('measures before NATS was ever there, and delivers once it is', async () => {
-    await handle.close();
-    await nats.stop();
-    handle = connectNats(config().nats, 'late', logger);
-    const telemetry = await start(() => mediaSnapshot());
-    for (let sample = 0; sample < 3; sample++) await telemetry.flush();
-    const closingAt = performance.now();
-    await telemetry.close();
-    assert.ok(performance.now() - closingAt < 5_000, 'closing does not wait for a NATS that is away');
-
-    await nats.restart();
-    const next = await start(() => mediaSnapshot());
-    const messages = await published(next);
-    assert.deepEqual(
-      messages.map(({ sequence }) => sequence),
-      [1, 2, 3, 4],
-    );
-  });
-
   it('reports 5,000 streams one by one in messages NATS can take, and forgets them when they end', async () => {
     let names = Array.from({ length: 5_000 }, (_, index) => `stream-${index}`);
-    const telemetry = await start(() =>
+    const telemetry = await node.start(() =>
       mediaSnapshot({ streams: names.map((name, index) => streamSnapshot(name, { viewers: index, bytesIn: 7 })) }),
     );
     await telemetry.flush();
-    const messages = await published(telemetry);
+    const messages = await node.published(telemetry);
     const viewers = samplesOf(messages, 'live.stream.viewers');
     assert.equal(new Set(viewers.map(({ attributes }) => attributes.stream)).size, 5_000);
     assert.equal(viewers.find(({ attributes }) => attributes.stream === 'stream-4711')?.value, 4_711);
@@ -256,7 +113,7 @@ describe('telemetry of a node', () => {
 
     names = ['stream-1'];
     await telemetry.flush();
-    const later = (await published(telemetry)).slice(messages.length);
+    const later = (await node.published(telemetry)).slice(messages.length);
     assert.deepEqual(
       samplesOf(later, 'live.stream.viewers').map(({ attributes }) => attributes.stream),
       ['stream-1'],
@@ -264,7 +121,7 @@ describe('telemetry of a node', () => {
   });
 
   it('tells each connection’s start and end and each fail-over as events', async () => {
-    const telemetry = await start(() => mediaSnapshot());
+    const telemetry = await node.start(() => mediaSnapshot());
     const closed: ConnectionClosed = {
       id: '0f8fad5b-d9cb-469f-a165-70867728950e',
       role: 'viewer',
@@ -298,7 +155,7 @@ describe('telemetry of a node', () => {
     });
     await telemetry.flush();
     await telemetry.flush();
-    const messages = await published(telemetry);
+    const messages = await node.published(telemetry);
     const [opening, closing, failover, ...more] = messages.flatMap(({ records }) => records);
     assert.equal(more.length, 0);
     assert.equal(opening?.eventName, EVENT.connectionOpened);
@@ -319,7 +176,7 @@ describe('telemetry of a node', () => {
   });
 
   it('counts the events it has to drop, and keeps every other one', async () => {
-    const telemetry = await start(() => mediaSnapshot());
+    const telemetry = await node.start(() => mediaSnapshot());
     const opened = {
       role: 'viewer',
       protocol: 'rtmp',
@@ -334,7 +191,7 @@ describe('telemetry of a node', () => {
     for (let index = 0; index < 40_000; index++) telemetry.observer.connectionOpened({ ...opened, id: String(index) });
     await telemetry.flush();
     await telemetry.flush();
-    const messages = await published(telemetry);
+    const messages = await node.published(telemetry);
     const kept = messages
       .flatMap(({ records }) => records)
       .map(({ attributes }) => Number(attributes.get(CONNECTION_ATTRIBUTE.id)));
@@ -345,52 +202,5 @@ describe('telemetry of a node', () => {
       'the first ones, in order',
     );
     assert.equal(kept.length + total(messages, 'weir.events.dropped'), 40_000);
-  });
-
-  it('refuses a second node in the same process and an outbox that is in use', async () => {
-    const first = await start(() => mediaSnapshot());
-    await assert.rejects(
-      start(() => mediaSnapshot()),
-      { code: 'OUTBOX_IN_USE', message: /outbox\.db.*node\.dataDir/ },
-    );
-    const dataDir = dir;
-    dir = mkdtempSync(join(tmpdir(), 'weir-telemetry-'));
-    try {
-      await assert.rejects(
-        start(() => mediaSnapshot()),
-        { code: 'TELEMETRY_TWICE' },
-      );
-    } finally {
-      for (const telemetry of running.splice(1)) await telemetry.close();
-      rmSync(dir, { recursive: true, force: true });
-      dir = dataDir;
-    }
-    await first.flush();
-    assert.equal((await published(first)).length, 1, 'the first one goes on');
-  });
-
-  it('says so when the environment has switched OpenTelemetry off, and hinders nobody', async () => {
-    process.env.OTEL_SDK_DISABLED = 'true';
-    try {
-      await assert.rejects(
-        start(() => mediaSnapshot()),
-        { code: 'TELEMETRY_DISABLED', message: /OTEL_SDK_DISABLED/ },
-      );
-    } finally {
-      delete process.env.OTEL_SDK_DISABLED;
-    }
-    const [disabled] = running;
-    disabled?.observer.failover({
-      app: 'a',
-      stream: 'b',
-      cause: 'c',
-      from: '',
-      to: '',
-      noticedAtMs: 1,
-      gapMs: 1,
-      mediaGapMs: undefined,
-      viewers: 1,
-    });
-    await disabled?.close();
   });
 });
