@@ -1,11 +1,14 @@
 /** What viewers saw, rolled up per stream, edge and minute: known measurements by HTTP, every column of the rollups held to them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { faroMeasurement, faroPayload } from '@weir/test/harness/faro-payload';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
 import { eventually } from '@weir/test/harness/wait';
 
 describe('rollups of viewers’ measurements', () => {
+  let whole: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
 
@@ -14,45 +17,21 @@ describe('rollups of viewers’ measurements', () => {
     const answer = await fetch(`${ingest.url}/faro/collect`, { method: 'POST', headers, body: JSON.stringify(body) });
     assert.equal(answer.status, 202);
   };
-  const measurement = (stream: string, more: object = {}) => ({
-    type: 'player.start',
-    values: { total_ms: 412.5 },
-    timestamp: new Date().toISOString(),
-    context: { app: 'live', stream, node: 'edge-1', connection: 'c-1', transport: 'ws-flv' },
-    ...more,
-  });
-  const payload = (session: string, more: object = {}) => ({
-    meta: {
-      session: { id: session },
-      page: { url: 'https://tv.example/live' },
-      browser: { name: 'Chrome', version: '156.0.1' },
-      os: { name: 'Linux' },
-    },
-    ...more,
-  });
 
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({
-      ...pipeline,
-      config: { ingest: { batchMaxDelayMs: 20 }, faro: { ratePerAddress: 0 } },
-    });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    whole = await startIngestPipeline({ faro: { ratePerAddress: 0 } });
+    ({ pipeline, ingest } = whole);
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => whole?.close());
 
   it('rolls viewers up per stream and edge, from the minute to the week', async () => {
     const stall = (duration: number) =>
-      measurement('rolled', { type: 'player.stall', values: { duration_ms: duration } });
-    const heart = measurement('rolled', { type: 'player.heartbeat', values: { watched_ms: 9_000, delay_ms: 700 } });
-    await post(payload('rolled-1', { measurements: [measurement('rolled'), stall(500), stall(1_500), heart] }));
-    await post(payload('rolled-2', { measurements: [measurement('rolled', { values: { total_ms: 200 } }), heart] }));
+      faroMeasurement('rolled', { type: 'player.stall', values: { duration_ms: duration } });
+    const heart = faroMeasurement('rolled', { type: 'player.heartbeat', values: { watched_ms: 9_000, delay_ms: 700 } });
+    await post(faroPayload('rolled-1', { measurements: [faroMeasurement('rolled'), stall(500), stall(1_500), heart] }));
+    await post(
+      faroPayload('rolled-2', { measurements: [faroMeasurement('rolled', { values: { total_ms: 200 } }), heart] }),
+    );
     for (const level of ['1m', '1h', '1d', '1w']) {
       const sql = `SELECT uniqMerge(sessions) AS sessions, uniqMerge(stalled_sessions) AS stalled, sum(starts) AS starts,
         sum(stalls) AS stalls, sum(stall_ms) AS stall_ms, sum(watched_ms) AS watched_ms, max(longest_stall_ms) AS longest,
@@ -97,7 +76,7 @@ describe('rollups of viewers’ measurements', () => {
         for (const m of [0, 1]) {
           const weight = s * 100 + n * 10 + m;
           await post(
-            payload(`known-${s}-${n}`, {
+            faroPayload(`known-${s}-${n}`, {
               measurements: [
                 placed(s, n, m, 'start', { total_ms: weight }),
                 placed(s, n, m, 'stall', { duration_ms: weight }),

@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findChromium, launchChromium } from '@weir/test/harness/browser';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
 import { type PlayerSite, startPlayerSite } from '@weir/test/harness/player-site';
 import { eventually } from '@weir/test/harness/wait';
 import { build } from 'esbuild';
@@ -41,6 +42,7 @@ const script = (url: string) => `
   });`;
 
 describe('a page with the stock Faro SDK', { skip: 'skip' in found && found.skip }, () => {
+  let whole: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
   let site: PlayerSite;
@@ -48,15 +50,8 @@ describe('a page with the stock Faro SDK', { skip: 'skip' in found && found.skip
 
   before(async () => {
     if (!('path' in found)) return;
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({
-      ...pipeline,
-      config: { ingest: { batchMaxDelayMs: 20 }, faro: { keys: [`shop=${KEY}`] } },
-    });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    whole = await startIngestPipeline({ faro: { keys: [`shop=${KEY}`] } });
+    ({ pipeline, ingest } = whole);
     const bundle = await build({
       stdin: {
         contents: script(`${ingest.url}/faro/collect`),
@@ -75,8 +70,7 @@ describe('a page with the stock Faro SDK', { skip: 'skip' in found && found.skip
   after(async () => {
     await browser?.close();
     await site?.close();
-    await ingest?.close();
-    await pipeline?.close();
+    await whole?.close();
   });
 
   it('finds each kind of what it sent by SQL, with its session, page and browser', async () => {

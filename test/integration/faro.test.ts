@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
-import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
+import { faroMeasurement, faroPayload } from '@weir/test/harness/faro-payload';
+import type { TestIngest } from '@weir/test/harness/ingest';
+import { type IngestPipeline, startIngestPipeline } from '@weir/test/harness/ingest-pipeline';
+import type { TestPipeline } from '@weir/test/harness/pipeline';
 import { eventually } from '@weir/test/harness/wait';
 
 const KEY = 'page-key-1';
@@ -18,6 +20,7 @@ interface Sent {
 }
 
 describe('the Faro receiver', () => {
+  let whole: IngestPipeline;
   let pipeline: TestPipeline;
   let ingest: TestIngest;
   let number = 0;
@@ -34,55 +37,28 @@ describe('the Faro receiver', () => {
       },
       body: typeof body === 'string' ? body : Buffer.isBuffer(body) ? new Uint8Array(body) : JSON.stringify(body),
     });
-  const measurement = (stream: string, more: object = {}) => ({
-    type: 'player.start',
-    values: { total_ms: 412.5 },
-    timestamp: new Date().toISOString(),
-    context: { app: 'live', stream, node: 'edge-1', connection: 'c-1', transport: 'ws-flv' },
-    ...more,
-  });
-  const payload = (session: string, more: object = {}) => ({
-    meta: {
-      session: { id: session },
-      page: { url: 'https://tv.example/live' },
-      browser: { name: 'Chrome', version: '156.0.1' },
-      os: { name: 'Linux' },
-    },
-    ...more,
-  });
 
   before(async () => {
-    pipeline = await startPipeline();
-    ingest = await startTestIngest({
-      ...pipeline,
-      config: {
-        ingest: { batchMaxDelayMs: 20 },
-        faro: {
-          keys: [`page=${KEY}`, 'other=page-key-2'],
-          origins: ['https://tv.example'],
-          maxBodyBytes: MAX_BODY_BYTES,
-          ratePerAddress: 0,
-          ratePerKey: RATE_PER_KEY,
-          trustProxy: true,
-        },
+    whole = await startIngestPipeline({
+      faro: {
+        keys: [`page=${KEY}`, 'other=page-key-2'],
+        origins: ['https://tv.example'],
+        maxBodyBytes: MAX_BODY_BYTES,
+        ratePerAddress: 0,
+        ratePerKey: RATE_PER_KEY,
+        trustProxy: true,
       },
     });
-    await eventually(
-      () => ingest.ready(),
-      ({ status }) => status === 200,
-    );
+    ({ pipeline, ingest } = whole);
   });
-  after(async () => {
-    await ingest?.close();
-    await pipeline?.close();
-  });
+  after(() => whole?.close());
 
   it('keeps measurements, events, logs, exceptions and spans with session, page and browser', async () => {
     const startedAtMs = Date.now();
     const timestamp = new Date(startedAtMs).toISOString();
     const answer = await post(
-      payload('all-1', {
-        measurements: [measurement('all')],
+      faroPayload('all-1', {
+        measurements: [faroMeasurement('all')],
         events: [{ name: 'player.error', timestamp, attributes: { app: 'live', stream: 'all', code: 'PLAYER_FULL' } }],
         logs: [{ level: 'warn', message: 'slow', timestamp, context: { part: 'ui' } }],
         exceptions: [
@@ -161,14 +137,15 @@ describe('the Faro receiver', () => {
 
   it('drops a payload it had before, by Idempotency-Key, and tells pages apart', async () => {
     const headers = { 'idempotency-key': 'same' };
-    const body = payload('twice', { measurements: [measurement('twice')] });
+    const body = faroPayload('twice', { measurements: [faroMeasurement('twice')] });
     for (let i = 0; i < 3; i++) assert.equal((await post(body, { headers })).status, 202);
     assert.equal(
-      (await post(payload('other', { measurements: [measurement('twice')] }), { headers, key: 'page-key-2' })).status,
+      (await post(faroPayload('other', { measurements: [faroMeasurement('twice')] }), { headers, key: 'page-key-2' }))
+        .status,
       202,
     );
     // What is posted last is stored last: when it is there, so is all before it.
-    await post(payload('after', { measurements: [measurement('twice')] }));
+    await post(faroPayload('after', { measurements: [faroMeasurement('twice')] }));
     const rows = await eventually(
       () =>
         pipeline.rows(
@@ -188,9 +165,9 @@ describe('the Faro receiver', () => {
   });
 
   it('answers 401 to a wrong or missing key, and takes one from the address for beacons', async () => {
-    assert.equal((await post(payload('k'), { key: 'wrong' })).status, 401);
-    assert.equal((await post(payload('k'), { key: null })).status, 401);
-    const beacon = await post(payload('beacon', { measurements: [measurement('beacon')] }), {
+    assert.equal((await post(faroPayload('k'), { key: 'wrong' })).status, 401);
+    assert.equal((await post(faroPayload('k'), { key: null })).status, 401);
+    const beacon = await post(faroPayload('beacon', { measurements: [faroMeasurement('beacon')] }), {
       key: null,
       query: `?key=${KEY}`,
       headers: { 'content-type': 'text/plain;charset=UTF-8' },
@@ -215,7 +192,7 @@ describe('the Faro receiver', () => {
 
   it('unpacks gzip, and carries payloads that are larger than a message may be', async () => {
     const logs = Array.from({ length: 3_000 }, (_, i) => ({ level: 'info', message: `line ${i} ${'y'.repeat(250)}` }));
-    const body = Buffer.from(JSON.stringify(payload('large', { logs })));
+    const body = Buffer.from(JSON.stringify(faroPayload('large', { logs })));
     assert.ok(body.length > 524_288 && body.length < MAX_BODY_BYTES);
     assert.equal((await post(gzipSync(body), { headers: { 'content-encoding': 'gzip' } })).status, 202);
     const row = await eventually(
@@ -231,12 +208,12 @@ describe('the Faro receiver', () => {
   it('cuts what is too large for a message even packed, and drops it whole when it comes again', async () => {
     const noise = () => randomBytes(750).toString('base64');
     const logs = Array.from({ length: 900 }, () => ({ level: 'info', message: noise() }));
-    const measurements = [measurement('cut')];
-    const body = payload('cut', { logs, measurements });
+    const measurements = [faroMeasurement('cut')];
+    const body = faroPayload('cut', { logs, measurements });
     assert.ok(gzipSync(JSON.stringify(body)).length > 524_288);
     const headers = { 'idempotency-key': 'cut-1' };
     for (let i = 0; i < 2; i++) assert.equal((await post(body, { headers })).status, 202);
-    await post(payload('cut', { measurements: [measurement('cut', { type: 'last' })] }));
+    await post(faroPayload('cut', { measurements: [faroMeasurement('cut', { type: 'last' })] }));
     await eventually(
       () => pipeline.rows("SELECT 1 FROM viewer_measurements WHERE stream = 'cut' AND type = 'last'"),
       (rows) => rows.length === 1,
@@ -249,7 +226,7 @@ describe('the Faro receiver', () => {
       "SELECT count() AS starts FROM viewer_measurements WHERE stream = 'cut' AND type = 'player.start'",
     );
     assert.equal(starts, '1');
-    const one = payload('cut', { logs: [{ level: 'info', message: randomBytes(600_000).toString('base64') }] });
+    const one = faroPayload('cut', { logs: [{ level: 'info', message: randomBytes(600_000).toString('base64') }] });
     assert.equal((await post(one)).status, 413, 'a single item larger than a message');
   });
 
@@ -272,7 +249,7 @@ describe('the Faro receiver', () => {
 
   it('believes no clock that is far off', async () => {
     const timestamp = '2019-01-01T00:00:00.000Z';
-    await post(payload('clock', { measurements: [measurement('clock', { timestamp })] }));
+    await post(faroPayload('clock', { measurements: [faroMeasurement('clock', { timestamp })] }));
     const { age } = await eventually(
       () =>
         pipeline.row("SELECT dateDiff('second', time, now()) AS age FROM viewer_measurements WHERE stream = 'clock'"),
@@ -298,7 +275,9 @@ describe('the Faro receiver', () => {
     let accepted = 0;
     const session = 'survivor';
     const sendOne = async () => {
-      const answer = await post(payload(session, { measurements: [measurement('kill')] })).catch(() => undefined);
+      const answer = await post(faroPayload(session, { measurements: [faroMeasurement('kill')] })).catch(
+        () => undefined,
+      );
       if (answer?.status === 202) accepted += 1;
       return answer;
     };
