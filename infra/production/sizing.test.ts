@@ -35,6 +35,17 @@ describe('sizing', () => {
     assert.equal(sizing.egressBitsPerSecond, 1e12);
     // (135 + 16) × 200 ÷ 5
     assert.equal(sizing.samplesPerSecond, 6_040);
+    // 6,040 × 0.9 bytes × 7 days
+    assert.equal(Math.round(sizing.rawBytes / 1e6), 3_288);
+    // 151 × (2 ÷ 5 + 1 ÷ 2); 6,040 × 80 bytes × 3,600
+    assert.equal(Math.round(sizing.natsMessagesPerSecond), 136);
+    assert.equal(Math.round(sizing.natsBytesPerHour / 1e6), 1_740);
+  });
+
+  it('comes to the cores that the bench of ingest measured at 40,000 samples/s', () => {
+    const { samplesPerSecond, natsCores, storeCores } = size({ seriesPerNode: 200 * 1_000, viewers: 1, streams: 1 });
+    assert.ok(Math.abs((storeCores / samplesPerSecond) * 40_000 - 1.6) < 0.1, String(storeCores));
+    assert.ok(Math.abs((natsCores / samplesPerSecond) * 40_000 - 0.11) < 0.03, String(natsCores));
   });
 
   it('gives the directors about the share of the media that test/ha measured (1.9 %)', () => {

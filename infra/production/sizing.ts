@@ -30,9 +30,14 @@ export interface SizingInput {
   /** Series a node reports, and how often. */
   seriesPerNode: number;
   sampleIntervalSeconds: number;
-  /** Raw samples on disk; infra/clickhouse/README.md measures it. */
+  /** Raw samples on disk; `npm run bench -- compression` measures it (infra/clickhouse/README.md: 0.855, and 0.019 of series). */
   bytesPerSample: number;
+  /** How long raw samples are kept (infra/clickhouse/migrations). */
   rawDays: number;
+  /** A sample in JetStream, and CPU time of the NATS servers and of ClickHouse for it, rollups included: `npm run bench -- ingest`. */
+  wireBytesPerSample: number;
+  natsMicrosPerSample: number;
+  storeMicrosPerSample: number;
 }
 
 export const DEFAULT_INPUT: SizingInput = {
@@ -49,8 +54,12 @@ export const DEFAULT_INPUT: SizingInput = {
   directorPacketsPerSecond: 1_000_000,
   seriesPerNode: 200,
   sampleIntervalSeconds: 5,
-  bytesPerSample: 2,
-  rawDays: 30,
+  bytesPerSample: 0.9,
+  rawDays: 7,
+  // 200 series in 16 kB; at 40,000 samples/s nats-server took 0.11 core and the store 1.6 (services/ingest/README.md)
+  wireBytesPerSample: 80,
+  natsMicrosPerSample: 3,
+  storeMicrosPerSample: 40,
 };
 
 /** What is needed. */
@@ -72,6 +81,11 @@ export interface Sizing {
   egressBitsPerSecond: number;
   samplesPerSecond: number;
   rawBytes: number;
+  natsMessagesPerSecond: number;
+  natsCores: number;
+  /** What JetStream keeps for each hour that nobody writes to ClickHouse, per replica. */
+  natsBytesPerHour: number;
+  storeCores: number;
   /** Writers of ingest at the rate one copy is meant to bear. */
   ingestWriters: number;
 }
@@ -84,6 +98,9 @@ const SEGMENTS_PER_ACK = 2;
 const ACK_BYTES = 66;
 /** The rate one copy of ingest is aimed at (issue 5). */
 const SAMPLES_PER_WRITER = 150_000;
+/** A sample and its events per interval, beside heartbeats. */
+const MESSAGES_PER_SAMPLE_INTERVAL = 2;
+const HEARTBEAT_SECONDS = 2;
 /** Two, so that one may die. */
 const MIN_ORIGINS = 2;
 
@@ -116,7 +133,8 @@ export function size(given: Partial<SizingInput>): Sizing {
   const acksPerViewer = input.bitrateBitsPerSecond / 8 / SEGMENT_BYTES / SEGMENTS_PER_ACK;
   const groups = Math.max(1, Math.ceil((input.viewers * acksPerViewer) / input.directorPacketsPerSecond));
   const directors = groups * 2;
-  const samplesPerSecond = ((edges + origins) * input.seriesPerNode) / input.sampleIntervalSeconds;
+  const nodes = edges + origins;
+  const samplesPerSecond = (nodes * input.seriesPerNode) / input.sampleIntervalSeconds;
   return {
     edges,
     edgesBy,
@@ -130,6 +148,10 @@ export function size(given: Partial<SizingInput>): Sizing {
     egressBitsPerSecond,
     samplesPerSecond,
     rawBytes: samplesPerSecond * 86_400 * input.rawDays * input.bytesPerSample,
+    natsMessagesPerSecond: nodes * (MESSAGES_PER_SAMPLE_INTERVAL / input.sampleIntervalSeconds + 1 / HEARTBEAT_SECONDS),
+    natsCores: (samplesPerSecond * input.natsMicrosPerSample) / 1e6,
+    natsBytesPerHour: samplesPerSecond * 3_600 * input.wireBytesPerSample,
+    storeCores: (samplesPerSecond * input.storeMicrosPerSample) / 1e6,
     ingestWriters: Math.max(1, Math.ceil(samplesPerSecond / SAMPLES_PER_WRITER)),
   };
 }
@@ -176,6 +198,11 @@ function describeSizing(sizing: Sizing): string {
       'telemetry',
       `${Math.round(sizing.samplesPerSecond)} samples/s, ${(sizing.rawBytes / 1e9).toFixed(1)} GB raw, ${sizing.ingestWriters} writer(s)`,
     ],
+    [
+      'nats',
+      `${Math.round(sizing.natsMessagesPerSecond)} messages/s, ${sizing.natsCores.toFixed(3)} core, ${(sizing.natsBytesPerHour / 1e9).toFixed(2)} GB for each hour without a writer`,
+    ],
+    ['store', `${sizing.storeCores.toFixed(2)} core of ClickHouse for samples and rollups`],
   ];
   return rows.map(([name = '', value = '']) => `${name.padEnd(10)} ${value}`).join('\n');
 }
