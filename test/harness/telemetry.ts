@@ -106,6 +106,9 @@ export function mediaSnapshot(some: Partial<MediaSnapshot> = {}): MediaSnapshot 
     longestFlushMs: 0,
     relayPulls: [],
     relaySwitches: [],
+    relayHops: 0,
+    relayRefusals: [],
+    weight: 100,
     externals: { links: [], failures: [], framesDropped: 0 },
     ...some,
   };

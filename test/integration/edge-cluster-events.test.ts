@@ -1,5 +1,5 @@
 // What happens to a cluster is found in SQL: fail-overs with their gaps and viewers, nodes that come and go, elections,
-// drains (B6).
+// publishers that come, move and go, drains (B6).
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -85,7 +85,7 @@ describe('a cluster with a node that measures', () => {
     assert.ok(Number(failover.gap_ms) < 3_000, `a gap of ${failover.gap_ms} ms`);
     assert.equal(Number(failover.media_gap_ms ?? -1), 0, 'the clock’s gap is none of the media');
     const gone = await row(`SELECT * FROM cluster_events WHERE event = 'gone'`);
-    assert.deepEqual([gone.node, gone.seen_by], ['origin-1', 'edge-a']);
+    assert.deepEqual([gone.node, gone.seen_by, gone.cause], ['origin-1', 'edge-a', 'connection-lost']);
     viewer.close();
     await publisher.close();
   });
@@ -93,18 +93,54 @@ describe('a cluster with a node that measures', () => {
   it('writes that an edge was elected when no origin was left, and relieved when they were back', async () => {
     const election = (event: string) =>
       row(
-        `SELECT node, seen_by FROM cluster_events WHERE event = '${event}' AND node = 'edge-a' ORDER BY time DESC LIMIT 1`,
+        `SELECT node, seen_by, cause FROM cluster_events WHERE event = '${event}' AND node = 'edge-a' ORDER BY time DESC LIMIT 1`,
       );
     await waitFor('the election', () => edgeA.isElected());
-    assert.deepEqual(await election('elected'), { node: 'edge-a', seen_by: 'edge-a' });
+    assert.deepEqual(await election('elected'), {
+      node: 'edge-a',
+      seen_by: 'edge-a',
+      cause: 'origins-missing',
+    });
     others.push(...(await Promise.all(['origin-2', 'origin-3'].map((name) => startOther(name, 'origin')))));
     await waitFor('the relief', () => !edgeA.isElected());
-    assert.deepEqual(await election('relieved'), { node: 'edge-a', seen_by: 'edge-a' });
+    assert.deepEqual(await election('relieved'), { node: 'edge-a', seen_by: 'edge-a', cause: 'origins-back' });
   });
 
   it('writes that a node came', async () => {
     const { node } = await row(`SELECT node FROM cluster_events WHERE event = 'joined' AND node = 'origin-2'`);
     assert.equal(node, 'origin-2');
+  });
+
+  it('writes who got a stream, from whom, why, and how it ended, and counts each', async () => {
+    const [edgeB] = others as [NodeProcess];
+    const here = `rtmp://${edgeA.addresses.rtmp}/live/moved`;
+    const there = edgeB.rtmpUrl('live/moved');
+    const backup = await publishClip(`${there}?backup=1`);
+    const primary = await publishClip(here);
+    await primary.close();
+    await waitFor('the backup again', () => edgeA.streams().every(({ source }) => source !== 'publisher'));
+    await backup.close();
+    const last = await waitFor('the name', () => publishClip(here), { timeoutMs: 10_000 });
+    last.client.close(); // without a good-bye
+    const changes = await waitFor('four changes', async () => {
+      const found = await pipeline.rows(
+        `SELECT app, change, cause, from_node, to_node, node FROM stream_changes WHERE stream = 'moved' ORDER BY time, change DESC`,
+      );
+      return found.length >= 4 ? found : undefined;
+    });
+    assert.deepEqual(
+      changes.map(({ app, node, ...change }) => [app, node, ...Object.values(change)]),
+      [
+        ['live', 'edge-a', 'published', 'primary-back', 'edge-b', 'edge-a'],
+        ['live', 'edge-a', 'ended', 'client-closed', 'edge-a', ''],
+        ['live', 'edge-a', 'published', 'free', '', 'edge-a'],
+        ['live', 'edge-a', 'ended', 'client-closed', 'edge-a', ''],
+      ],
+    );
+    const counted = await row(
+      `SELECT toUInt32(sum(value)) AS count FROM samples WHERE metric = 'live.stream.changes' AND attributes['change'] = 'published' HAVING count >= 2`,
+    );
+    assert.ok(Number(counted.count) >= 2);
   });
 
   it('marks a node while it drains', async () => {

@@ -2,7 +2,14 @@
  * Writes the convention's tables in README.md from the catalogue, so that the document cannot say anything else.
  * Before it: metrics.ts, events.ts, resource.ts; after it: README.md, compared by convention-docs.test.ts.
  */
-import { CLOSE_REASONS, CLUSTER_ATTRIBUTE, CONNECTION_ATTRIBUTE, EVENT, FAILOVER_ATTRIBUTE } from './events.ts';
+import {
+  CLOSE_REASONS,
+  CLUSTER_ATTRIBUTE,
+  CONNECTION_ATTRIBUTE,
+  EVENT,
+  FAILOVER_ATTRIBUTE,
+  STREAM_CHANGE_ATTRIBUTE,
+} from './events.ts';
 import { METRICS, type MetricDefinition } from './metrics.ts';
 import { RESOURCE } from './resource.ts';
 import { SITE_METRICS } from './site-metrics.ts';
@@ -59,6 +66,7 @@ function eventTable(): string {
     [EVENT.connectionClosed, 'it ended; all of the above and', CLOSED_ONLY],
     [EVENT.failover, 'the loss of the upstream was noticed', Object.values(FAILOVER_ATTRIBUTE)],
     [EVENT.cluster, 'a node saw the change', Object.values(CLUSTER_ATTRIBUTE)],
+    [EVENT.streamChange, 'the node did it', Object.values(STREAM_CHANGE_ATTRIBUTE)],
   ];
   const lines = rows.map(
     ([name, time, attributes]) => `| ${code(name)} | ${time} | ${attributes.map(code).join(', ')} |`,

@@ -10,6 +10,8 @@ export const EVENT = {
   failover: 'live.failover',
   /** The cluster changed, as one of its nodes saw it: see {@link CLUSTER_ATTRIBUTE}. */
   cluster: 'weir.cluster',
+  /** The directory's record of a stream changed: see {@link STREAM_CHANGE_ATTRIBUTE}. */
+  streamChange: 'live.stream.change',
   /** What a node says of itself (draining, serving), or somebody of a node (expected, retired): see {@link NODE_MARK_ATTRIBUTE}. */
   nodeMark: 'weir.node.mark',
   /** Somebody did something by a node's admin API, or tried: see {@link ADMIN_ATTRIBUTE}. */
@@ -70,6 +72,29 @@ export const CLUSTER_ATTRIBUTE = {
   event: 'weir.cluster.event',
   /** Node it happened to. */
   node: 'weir.cluster.node',
+  /**
+   * Of `gone`: `left`, `silent` (its lease ran out) or `connection-lost` (the same sooner, somebody lost its connection to it);
+   * of `joined`: `heard`; of `elected`: `origins-missing`; of `relieved`: `origins-back`, `place-taken`, `draining` or
+   * `shutdown`.
+   */
+  cause: 'weir.cluster.cause',
+} as const;
+
+/** Attribute names of {@link EVENT.streamChange}; the sender is the node whose publisher it is, or was. */
+export const STREAM_CHANGE_ATTRIBUTE = {
+  app: 'app',
+  stream: 'stream',
+  /** `published`, `settled` (NATS, which was away, agrees), `ended` or `lost` (another node has the name now). */
+  change: 'live.stream.change',
+  /**
+   * Of `published` and `settled`: `free`, `own`, `holder-gone`, `newest-wins`, `primary-back` or `nats-away`; of `ended`: why the
+   * publisher's connection ended; of `lost`: `taken`.
+   */
+  cause: 'cause',
+  /** Node that had the name before; empty = none. */
+  from: 'live.stream.change.from',
+  /** Node that has it now; empty = none. */
+  to: 'live.stream.change.to',
 } as const;
 
 /**

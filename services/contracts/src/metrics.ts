@@ -318,6 +318,42 @@ export const METRICS = define({
     attributes: ['cause'],
     description: 'Changes of the upstream of a running pull',
   },
+  'live.relay.hops': {
+    kind: 'gauge',
+    unit: '{node}',
+    scope: 'node',
+    attributes: [],
+    description: 'Nodes between the publisher and this one, the most of all streams here; relay.maxHops limits it',
+  },
+  'live.relay.refused': {
+    kind: 'counter',
+    unit: '{relay}',
+    scope: 'node',
+    attributes: ['reason'],
+    description:
+      'Pulls of other nodes that were refused: no proven claim, a circle or too many hops, a stream that is not here',
+  },
+  'live.cluster.changes': {
+    kind: 'counter',
+    unit: '{change}',
+    scope: 'node',
+    attributes: ['event', 'cause'],
+    description: 'Nodes that came or went, edges elected origin or relieved, told by one node each',
+  },
+  'live.stream.changes': {
+    kind: 'counter',
+    unit: '{change}',
+    scope: 'node',
+    attributes: ['change', 'cause'],
+    description: 'Streams that got a publisher on this node or lost it, as the directory has it',
+  },
+  'live.node.weight': {
+    kind: 'gauge',
+    unit: '1',
+    scope: 'node',
+    attributes: [],
+    description: 'How much more the node can take, 0 (nothing) to 100 (idle), as load balancers are told',
+  },
   'live.external.links': {
     kind: 'gauge',
     unit: '{link}',

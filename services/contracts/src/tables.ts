@@ -35,6 +35,7 @@ export const TABLE = {
   nodeMarks: 'node_marks',
   adminActions: 'admin_actions',
   clusterEvents: 'cluster_events',
+  streamChanges: 'stream_changes',
   directorChanges: 'director_changes',
 } as const;
 

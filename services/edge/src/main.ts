@@ -7,13 +7,13 @@ import { WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { NodeStream } from '@weir/contracts/nats/control';
+import { HeldNats } from './cluster/held-nats.ts';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import { readMachineId } from '@weir/telemetry/host/machine-id';
 import manifest from '../package.json' with { type: 'json' };
 import { Audit } from './admin/audit.ts';
 import { Drain } from './admin/drain.ts';
 import { reloader } from './admin/reload.ts';
-import { HeldNats } from './cluster/held-nats.ts';
 import { usageMeter } from './cluster/usage.ts';
 import type { LoadPlayer } from './http/player-route.ts';
 import { startClients } from './main/clients.ts';
@@ -121,6 +121,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       mergeWindowMs: crew?.mergeWindowMs ?? clocks.windowMs,
       longestFlushMs: crew?.longestFlushMs ?? clocks.longestFlushMs,
       ...pulls.snapshot(),
+      weight: member.weight,
       ...externals.snapshot(),
     });
     if (measures) {

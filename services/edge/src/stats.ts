@@ -23,6 +23,12 @@ export interface MediaSnapshot {
   longestFlushMs: number;
   relayPulls: { state: string; count: number }[];
   relaySwitches: { cause: string; count: number }[];
+  /** Nodes between the publisher and this one, the most of all streams here. */
+  relayHops: number;
+  /** Pulls of other nodes that were refused, total. */
+  relayRefusals: { reason: RelayRefusal; count: number }[];
+  /** How much more the node can take, 0 (nothing) to 100 (idle). */
+  weight: number;
   /** Streams to and from servers that are no members. */
   externals: {
     links: { direction: 'pull' | 'push'; state: 'connecting' | 'live' | 'waiting'; count: number }[];
@@ -32,6 +38,12 @@ export interface MediaSnapshot {
     framesDropped: number;
   };
 }
+
+/**
+ * Why another node's pull was refused: its claim proves nothing (`claim`), it is this node's own or has come through too many
+ * (`hops`), or the stream is not to be had here (`stream-not-found`).
+ */
+export type RelayRefusal = 'claim' | 'hops' | 'stream-not-found';
 
 /** What feeds a stream here: `filler` = a clip of ours, while nobody publishes it (`stream.alwaysOn`). */
 export type StreamSource = NodeStream['source'];
@@ -111,7 +123,46 @@ export type ClusterEvent =
   /** `reason` is for people. */
   | { kind: 'mark'; mark: 'draining' | 'serving'; reason: string }
   /** `node` is the one it happened to: seen for the first time, gone, elected origin, origin no more. */
-  | { kind: 'cluster'; event: 'joined' | 'gone' | 'elected' | 'relieved'; node: string };
+  | { kind: 'cluster'; event: 'joined' | 'gone' | 'elected' | 'relieved'; node: string; cause: ClusterCause };
+
+/**
+ * Why a node came or went (`left`: it said so; `silent`: its lease ran out; `connection-lost`: the same sooner, because somebody
+ * lost its connection to it), or why an edge serves as origin or does no longer.
+ */
+export type ClusterCause =
+  | 'heard'
+  | 'left'
+  | 'silent'
+  | 'connection-lost'
+  | 'origins-missing'
+  | 'origins-back'
+  | 'place-taken'
+  | 'draining'
+  | 'shutdown';
+
+/** The directory's record of a stream changed, told by the node whose publisher it is or was. */
+export interface StreamChange {
+  /** `app/name`. */
+  stream: string;
+  /**
+   * `published`: it is this node's now; `settled`: NATS, which was away, agrees; `ended`: its publisher is gone; `lost`: the
+   * name is another node's now, and the publisher here is closed.
+   */
+  change: 'published' | 'settled' | 'ended' | 'lost';
+  /**
+   * Of `published` and `settled`: the name was `free`, or left over by this node (`own`), its holder is gone (`holder-gone`), the
+   * newest wins there (`newest-wins`), it was a backup's (`primary-back`), or NATS is away and nobody could be asked
+   * (`nats-away`). Of `ended`: why the publisher's connection ended. Of `lost`: `taken`.
+   */
+  cause: ClaimCause | CloseReason;
+  /** Node that had it before; empty = none. */
+  from: string;
+  /** Node that has it now; empty = none. */
+  to: string;
+}
+
+/** See {@link StreamChange.cause}. */
+export type ClaimCause = 'free' | 'own' | 'holder-gone' | 'newest-wins' | 'primary-back' | 'nats-away' | 'taken';
 
 /** Something that was done to this node by its admin API, or tried. */
 export interface AdminAction {
@@ -136,6 +187,7 @@ export interface MediaObserver {
   connectionClosed(connection: ConnectionClosed): void;
   failover(failover: FailoverHappened): void;
   clusterChanged(event: ClusterEvent): void;
+  streamChanged(change: StreamChange): void;
   adminAction(action: AdminAction): void;
 }
 

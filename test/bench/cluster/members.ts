@@ -73,6 +73,7 @@ function start(name: string, role: 'edge' | 'origin', roster: Roster): Running {
           bucket: member.streamsBucket,
           directory: member.directory,
           onChange: () => {},
+          onStreamChanged: () => {},
           isAlive: async (_record: StreamRecord) => true,
           isFlowing: () => false,
           waitMs: 10 * NODE_HEARTBEAT_MS,

@@ -10,12 +10,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
+import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
+import { type Bucket, unlessConflict } from './buckets.ts';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { kvKey, NODE_HEARTBEAT_MS, STREAM_REFRESH_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
+import type { ClaimCause, StreamChange } from '../stats.ts';
 import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
-import { type Bucket, unlessConflict } from './buckets.ts';
 import type { Directory } from './directory.ts';
 
 /** Options of {@link Claims}. */
@@ -35,6 +37,8 @@ export interface ClaimsOptions {
   isFlowing(stream: string): boolean;
   /** What this node publishes changed, see {@link Claims.records}. */
   onChange(): void;
+  /** For the record: what became of a name. */
+  onStreamChanged(change: StreamChange): void;
   /** A publisher waits for NATS at most so long. */
   waitMs: number;
   logger: Logger;
@@ -47,6 +51,13 @@ interface Held {
   /** When it was last written, Unix ms. */
   writtenMs: number;
   released: boolean;
+  /** Whose it was, and why it is this node's. */
+  cause: ClaimCause;
+  from: string;
+  /** It was granted without NATS. */
+  isProvisional: boolean;
+  /** Its end was told already: another publisher has the name. */
+  isTold: boolean;
   lost(): void;
 }
 
@@ -81,18 +92,29 @@ export class Claims implements StreamClaims {
   }
 
   async claim(stream: string, lost: () => void, backup = false): Promise<StreamClaim | undefined> {
-    const held: Held = { record: this.#record(stream, backup), revision: 0, writtenMs: 0, released: false, lost };
+    const held: Held = {
+      ...{ record: this.#record(stream, backup), revision: 0, writtenMs: 0, released: false, lost },
+      ...{ cause: 'free', from: '', isProvisional: false, isTold: false },
+    };
     const outcome = await Promise.race([this.#take(held), sleep(this.#options.waitMs, 'unknown' as const)]);
     if (outcome === 'refused') {
       held.released = true;
       return undefined;
     }
     const before = this.#held.get(stream);
-    if (before) before.released = true; // its publisher was replaced here: what it held is the new one's now
-    if (outcome === 'unknown') this.#options.logger.warn({ stream }, 'published without asking NATS, which is away');
+    if (before) {
+      before.released = true; // its publisher was replaced here: what it held is the new one's now
+      before.isTold = true;
+      Object.assign(held, { cause: before.record.backup ? 'primary-back' : 'newest-wins', from: this.#options.node });
+    }
+    if (outcome === 'unknown') {
+      held.isProvisional = true;
+      this.#options.logger.warn({ stream }, 'published without asking NATS, which is away');
+    }
     this.#held.set(stream, held);
     this.#options.onChange();
-    return { epoch: held.record.epoch, release: () => this.#release(held) };
+    this.#tell(held, 'published', held.isProvisional ? 'nats-away' : held.cause);
+    return { epoch: held.record.epoch, release: (reason) => this.#release(held, reason) };
   }
 
   /** What is published here, claims that are not settled included; copies. */
@@ -122,7 +144,7 @@ export class Claims implements StreamClaims {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopListening();
-    for (const held of this.#held.values()) this.#release(held);
+    for (const held of this.#held.values()) this.#release(held, 'shutdown');
     await Promise.race([Promise.allSettled(this.#removing), sleep(this.#options.waitMs, undefined, { ref: false })]);
   }
 
@@ -187,6 +209,9 @@ export class Claims implements StreamClaims {
       const isNewer = replaces && other.epoch > held.record.epoch;
       if (!mine && !(mayReplace && replaces) && (isNewer || (await this.#options.isAlive(other)))) return 'refused';
       if (held.record.epoch <= other.epoch) held.record.epoch = other.epoch + 1;
+      const taken = other.backup ? 'primary-back' : 'newest-wins';
+      held.cause = mine ? 'own' : mayReplace && replaces ? taken : 'holder-gone';
+      held.from = other.node;
     }
     const version = entry?.revision ?? 0;
     const taken = await unlessConflict(kv.update(key, JSON.stringify(held.record), version));
@@ -196,6 +221,10 @@ export class Claims implements StreamClaims {
   #took(held: Held, revision: number): Outcome {
     held.revision = revision;
     held.writtenMs = Date.now();
+    if (held.isProvisional) {
+      held.isProvisional = false;
+      this.#tell(held, 'settled', held.cause);
+    }
     // The publisher left, or went on provisionally and left, while NATS was thinking.
     if (held.released) void this.#remove(held);
     return 'held';
@@ -248,12 +277,25 @@ export class Claims implements StreamClaims {
     const { stream } = held.record;
     if (held.released) return;
     this.#options.logger.warn({ stream }, 'another node publishes this stream: ours is closed');
+    this.#tell(held, 'lost', 'taken');
+    held.isTold = true;
     held.lost();
   }
 
-  #release(held: Held): void {
+  #tell({ record, from, isTold }: Held, change: StreamChange['change'], cause: StreamChange['cause']): void {
+    if (isTold) return;
+    const { stream, node } = record;
+    const isOurs = change === 'published' || change === 'settled';
+    const now = change === 'lost' ? (this.#options.directory.publisherOf(stream)?.node ?? '') : '';
+    const way = isOurs ? { from, to: node } : { from: node, to: now };
+    this.#options.onStreamChanged({ stream, change, cause, ...way });
+  }
+
+  #release(held: Held, reason: CloseReason): void {
     held.released = true;
     const { stream } = held.record;
+    this.#tell(held, 'ended', reason);
+    held.isTold = true;
     if (this.#held.get(stream) === held) this.#held.delete(stream);
     this.#options.onChange();
     const removing = this.#remove(held).finally(() => this.#removing.delete(removing));

@@ -5,6 +5,7 @@
 
 import type { KvWatchEntry } from '@nats-io/kv';
 import type { Logger } from '@weir/contracts/logger';
+import type { Bucket } from './buckets.ts';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import {
   NODE_HEARTBEAT_MS,
@@ -14,7 +15,6 @@ import {
   SUSPECT_LEASE_MS,
 } from '@weir/contracts/nats/names';
 import type { NodeRecord, StreamRecord } from '@weir/contracts/nats/records';
-import type { Bucket } from './buckets.ts';
 
 /** What pulls and claims ask. */
 export interface Directory {
@@ -39,6 +39,9 @@ interface Seen<T> {
   isSuspect?: boolean;
 }
 
+/** A node was heard of, said that it leaves, or is not heard of any more; with a lost connection that takes less time. */
+export type NodeCause = 'heard' | 'left' | 'silent' | 'connection-lost';
+
 /** Options of {@link ClusterDirectory}. */
 export interface DirectoryOptions {
   nats: NatsHandle;
@@ -48,7 +51,7 @@ export interface DirectoryOptions {
   /** A stream's record changed, or (undefined) a node came or went. */
   onChange(stream: string | undefined): void;
   /** A node came or went; not called for those that were there at the start. */
-  onNode?(record: NodeRecord, isHere: boolean): void;
+  onNode?(record: NodeRecord, cause: NodeCause): void;
 }
 
 const EXPIRE_EVERY_MS = 250;
@@ -147,7 +150,7 @@ export class ClusterDirectory implements Directory {
     else this.#nodes.delete(entry.key);
     const changed = !before !== !record || roleOf(before) !== roleOf(record);
     if (!before !== !record && !this.#isCatchingUp())
-      this.#options.onNode?.((record ?? before) as NodeRecord, record !== undefined);
+      this.#options.onNode?.((record ?? before) as NodeRecord, record ? 'heard' : 'left');
     if (changed) this.#options.onChange(undefined);
   }
 
@@ -204,7 +207,7 @@ export class ClusterDirectory implements Directory {
     for (const [node, { record, seenMs, isSuspect }] of this.#nodes) {
       if (nowMs - seenMs < (isSuspect ? SUSPECT_LEASE_MS : NODE_LEASE_MS)) continue;
       this.#nodes.delete(node);
-      this.#options.onNode?.(record, false);
+      this.#options.onNode?.(record, isSuspect ? 'connection-lost' : 'silent');
       this.#options.onChange(undefined);
     }
   }

@@ -5,12 +5,15 @@
 import type { KvWatchEntry } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import { type Bucket, unlessConflict } from './buckets.ts';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { NODE_HEARTBEAT_MS, NODE_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRole, RoleRecord } from '@weir/contracts/nats/records';
-import { type Bucket, unlessConflict } from './buckets.ts';
 import type { Directory } from './directory.ts';
 import { type Decision, decide } from './election-rule.ts';
+
+/** Why a place was taken, or given up. */
+export type ElectionCause = 'origins-missing' | 'origins-back' | 'place-taken' | 'draining' | 'shutdown';
 
 /** Options of {@link Election}. */
 export interface ElectionOptions {
@@ -23,7 +26,7 @@ export interface ElectionOptions {
   /** Origins wanted; 0 = by the number of live nodes. */
   wanted: number;
   /** This node was elected, or is no longer. */
-  onChange(elected: boolean): void;
+  onChange(elected: boolean, cause: ElectionCause): void;
   logger: Logger;
 }
 
@@ -79,7 +82,7 @@ export class Election {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     for (const stop of this.#stops) stop();
-    await this.#giveUp('this node shuts down').catch(() => {});
+    await this.#giveUp('shutdown').catch(() => {});
   }
 
   #onEntry(entry: KvWatchEntry): void {
@@ -128,7 +131,10 @@ export class Election {
   async #follow(decision: Decision): Promise<void> {
     this.#neededSinceMs = 0;
     if (decision.kind === 'take') await this.#take(decision.place);
-    else if (decision.kind === 'give-up') await this.#giveUp('enough origins live without it');
+    else if (decision.kind === 'give-up') {
+      const isDraining = this.#options.directory.node(this.#options.node)?.draining === true;
+      await this.#giveUp(isDraining ? 'draining' : 'origins-back');
+    }
   }
 
   async #take(place: number): Promise<void> {
@@ -147,13 +153,13 @@ export class Election {
     this.#places.set(place, { node: record.node, seenMs: Date.now(), revision });
     this.#mine = { place, revision, record };
     this.#options.logger.info({ place }, 'elected: this edge serves as origin too');
-    this.#options.onChange(true);
+    this.#options.onChange(true, 'origins-missing');
   }
 
-  async #giveUp(reason: string): Promise<void> {
+  async #giveUp(cause: ElectionCause): Promise<void> {
     const mine = this.#mine;
     if (!mine) return;
-    this.#lose(reason);
+    this.#lose(cause);
     const kv = await this.#options.bucket.open();
     await kv?.delete(key(mine.place), { previousSeq: mine.revision });
   }
@@ -167,15 +173,15 @@ export class Election {
     // NATS was away for longer than the lease: it is free again, or another's.
     revision ??= await unlessConflict(kv.create(key(mine.place), value));
     if (this.#mine !== mine) return;
-    if (revision === undefined) this.#lose('another edge holds its place');
+    if (revision === undefined) this.#lose('place-taken');
     else mine.revision = revision;
   }
 
-  #lose(reason: string): void {
+  #lose(cause: ElectionCause): void {
     this.#mine = undefined;
     for (const [place, { node }] of this.#places) if (node === this.#options.node) this.#places.delete(place);
-    this.#options.logger.info({ reason }, 'no longer elected');
-    this.#options.onChange(false);
+    this.#options.logger.info({ cause }, 'no longer elected');
+    this.#options.onChange(false, cause);
   }
 }
 

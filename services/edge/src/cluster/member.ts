@@ -4,16 +4,16 @@
  * that hundreds of members can be run in one process (npm run bench -- cluster).
  */
 import type { Logger } from '@weir/contracts/logger';
+import { Bucket } from './buckets.ts';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import type { ControlAnswer, ControlRequest, ExternalLink, NodeStream } from '@weir/contracts/nats/control';
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
 import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS, STREAM_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole, RivalRecord } from '@weir/contracts/nats/records';
 import type { ClusterEvent } from '../stats.ts';
-import { Bucket } from './buckets.ts';
 import { type Control, startControl } from './control.ts';
-import { ClusterDirectory } from './directory.ts';
-import { Election } from './election.ts';
-import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { ClusterDirectory, type NodeCause } from './directory.ts';
+import { Election, type ElectionCause } from './election.ts';
 import { LoadWeight, type Usage } from './load-weight.ts';
 
 /** What a node says of itself; the rest of its record is known here. */
@@ -85,7 +85,7 @@ export class Member {
       nodes: this.#nodesBucket,
       streams: this.streamsBucket,
       onChange,
-      onNode: (record, isHere) => this.#noteNode(record, isHere),
+      onNode: (record, cause) => this.#noteNode(record, cause),
       logger,
     });
     this.#election = new Election({
@@ -95,7 +95,7 @@ export class Member {
       node,
       role,
       wanted: wantedOrigins,
-      onChange: (elected) => this.#elected(elected),
+      onChange: (elected, cause) => this.#elected(elected, cause),
       logger,
     });
     this.#control = startControl({
@@ -211,18 +211,24 @@ export class Member {
     this.#heartbeat?.beat();
   }
 
-  #elected(elected: boolean): void {
+  #elected(elected: boolean, cause: ElectionCause): void {
     this.#heartbeat?.beat();
-    this.#options.onEvent({ kind: 'cluster', event: elected ? 'elected' : 'relieved', node: this.#options.node });
+    this.#options.onEvent({
+      kind: 'cluster',
+      event: elected ? 'elected' : 'relieved',
+      node: this.#options.node,
+      cause,
+    });
     this.#options.onChange(undefined);
   }
 
   /** Every node sees every other come and go; one of them, the first by name, writes it down. */
-  #noteNode(record: NodeRecord, isHere: boolean): void {
+  #noteNode(record: NodeRecord, cause: NodeCause): void {
     const others = this.directory.nodes().filter(({ node }) => node !== record.node);
     const first = others.reduce((least, { node }) => (least === '' || node < least ? node : least), '');
     if (first !== this.#options.node) return;
-    this.#options.onEvent({ kind: 'cluster', event: isHere ? 'joined' : 'gone', node: record.node });
+    const event = cause === 'heard' ? 'joined' : 'gone';
+    this.#options.onEvent({ kind: 'cluster', event, node: record.node, cause });
   }
 
   #answer(request: ControlRequest): ControlAnswer {

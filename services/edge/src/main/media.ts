@@ -142,6 +142,7 @@ export async function startMedia(options: MediaOptions) {
       streams: builtStreams,
       canPull: (stream) => routeTo(stream, route).length > 0 || knownExternals?.knows(stream) === true,
       announcements: directory,
+      onRefused: (reason) => pulls.refused(reason),
     }),
     onRefused: (reason) => connections.refuse('rtmp', reason),
   });
@@ -157,6 +158,7 @@ export async function startMedia(options: MediaOptions) {
     isAlive,
     onChange: () => announcer.changed(),
     newestWins: (stream) => newestWins(stream.split('/', 1)[0] ?? ''),
+    onStreamChanged: (change) => observer.streamChanged(change),
     isFlowing: (stream) => builtStreams().get(stream)?.upstream?.state === 'live',
     waitMs: CLAIM_WAIT_MS,
     logger,

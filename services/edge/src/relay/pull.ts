@@ -88,6 +88,11 @@ export class Pull implements Upstream {
     return this.#bytesIn + (this.#current?.io.bytesIn ?? 0) + (this.#candidate?.attempt.io.bytesIn ?? 0);
   }
 
+  /** Nodes between the publisher and this one; 0 until media came. */
+  get hops(): number {
+    return this.#options.input.hops;
+  }
+
   get from(): string {
     return this.#current?.source.node ?? '';
   }

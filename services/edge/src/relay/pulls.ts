@@ -3,7 +3,7 @@ import type { Config } from '@weir/contracts/config/schema';
 import type { Logger } from '@weir/contracts/logger';
 import { streamKey } from '../rtmp/names.ts';
 import type { Protocol } from '../rtmp/protocol.ts';
-import type { MediaObserver, MediaSnapshot } from '../stats.ts';
+import type { MediaObserver, MediaSnapshot, RelayRefusal } from '../stats.ts';
 import type { Connections } from '../stream/connections.ts';
 import type { Hub } from '../stream/hub.ts';
 import type { StreamInput, Upstream, UpstreamEvents } from '../stream/live-stream.ts';
@@ -30,6 +30,7 @@ export class Pulls {
   readonly #options: PullsOptions;
   readonly #open = new Set<Pull>();
   readonly #switches = new Map<SwitchCause, number>();
+  readonly #refusals = new Map<RelayRefusal, number>();
 
   constructor(options: PullsOptions) {
     this.#options = options;
@@ -64,11 +65,22 @@ export class Pulls {
     return pull;
   }
 
+  /** Another node's pull was refused here. */
+  refused(reason: RelayRefusal): void {
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+  }
+
   /** The pulls' part of a snapshot. */
-  snapshot(): Pick<MediaSnapshot, 'relayPulls' | 'relaySwitches'> {
+  snapshot(): Pick<MediaSnapshot, 'relayPulls' | 'relaySwitches' | 'relayHops' | 'relayRefusals'> {
     const states = new Map<string, number>();
-    for (const { state } of this.#open) states.set(state, (states.get(state) ?? 0) + 1);
+    let relayHops = 0;
+    for (const { state, hops } of this.#open) {
+      states.set(state, (states.get(state) ?? 0) + 1);
+      relayHops = Math.max(relayHops, hops);
+    }
     return {
+      relayHops,
+      relayRefusals: [...this.#refusals].map(([reason, count]) => ({ reason, count })),
       relayPulls: [...states].map(([state, count]) => ({ state, count })),
       relaySwitches: [...this.#switches].map(([cause, count]) => ({ cause, count })),
     };

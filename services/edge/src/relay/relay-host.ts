@@ -4,6 +4,7 @@
  */
 import { streamKey } from '../rtmp/names.ts';
 import type { SessionHost } from '../rtmp/session-host.ts';
+import type { RelayRefusal } from '../stats.ts';
 import type { Streams } from '../stream/streams.ts';
 import { type AnnouncementSink, takeAnnouncements } from './announcements.ts';
 import { ANNOUNCE_STREAM } from './announcer.ts';
@@ -22,11 +23,13 @@ export interface RelayHostOptions {
   canPull: (stream: string) => boolean;
   /** Takes what other nodes say is published on them. */
   announcements: AnnouncementSink;
+  /** A pull was refused; questions that are none (probe.ts) do not count. */
+  onRefused: (reason: RelayRefusal) => void;
 }
 
 /** The host of all sessions on the relay listener. */
 export function relayHost(options: RelayHostOptions): SessionHost {
-  const { node, servesAsOrigin, ring, maxHops, streams, canPull, announcements } = options;
+  const { node, servesAsOrigin, ring, maxHops, streams, canPull, announcements, onRefused } = options;
   const denied = { refused: 'refused', description: 'This port is for members of the cluster.' } as const;
   return {
     async publish(name, client, revoke) {
@@ -37,11 +40,15 @@ export function relayHost(options: RelayHostOptions): SessionHost {
     play(name, client, transport) {
       const key = streamKey(name);
       const claim = ring.verify(key, name.query);
-      if (!claim) return denied;
+      if (!claim) {
+        onRefused('claim');
+        return denied;
+      }
       const known = streams().get(key);
       const here = known?.publisher !== undefined;
       const isCircle = claim.node === node || (!here && claim.hops >= maxHops);
       if (isCircle || (!here && (!servesAsOrigin() || !(known?.source === 'relay' || canPull(key))))) {
+        if (claim.hops !== PROBE_HOPS) onRefused(isCircle ? 'hops' : 'stream-not-found');
         return { refused: 'stream-not-found', description: 'This node does not have the stream.' };
       }
       if (claim.hops === PROBE_HOPS) {

@@ -35,6 +35,10 @@ export class LateObserver implements MediaObserver {
     this.#tell((observer) => observer.clusterChanged(...event));
   }
 
+  streamChanged(...event: Parameters<MediaObserver['streamChanged']>): void {
+    this.#tell((observer) => observer.streamChanged(...event));
+  }
+
   adminAction(...event: Parameters<MediaObserver['adminAction']>): void {
     this.#tell((observer) => observer.adminAction(...event));
   }

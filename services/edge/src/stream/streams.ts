@@ -20,7 +20,8 @@ import { Viewer, type ViewerTransport } from './viewer.ts';
 export interface StreamClaim {
   /** Higher than that of any publisher before. */
   epoch: number;
-  release(): void;
+  /** Gives it back; the reason is why its publisher ended. */
+  release(reason: CloseReason): void;
 }
 
 /** Who decides about names across the cluster. */
@@ -244,7 +245,7 @@ export class Streams {
       },
       end: (reason) => {
         connection?.close(reason);
-        claim.release();
+        claim.release(reason);
         stream.publisherGone(publisher);
       },
     };

@@ -11,6 +11,7 @@ import {
   EVENT,
   FAILOVER_ATTRIBUTE,
   NODE_MARK_ATTRIBUTE,
+  STREAM_CHANGE_ATTRIBUTE,
 } from '@weir/contracts/events';
 import type { EventQueue, TelemetryEvent } from '@weir/telemetry/event-queue';
 import type {
@@ -20,6 +21,7 @@ import type {
   ConnectionOpened,
   FailoverHappened,
   MediaObserver,
+  StreamChange,
 } from '../stats.ts';
 import { MAX_NAME_LENGTH } from './media-metrics.ts';
 
@@ -32,6 +34,7 @@ export function mediaEvents(queue: EventQueue, addresses: AddressPolicy): MediaO
     connectionClosed: (connection) => queue.record(() => closedEvent(connection, addresses)),
     failover: (failover) => queue.record(() => failoverEvent(failover)),
     clusterChanged: (event) => queue.record(() => clusterEvent(event)),
+    streamChanged: (change) => queue.record(() => streamEvent(change)),
     adminAction: (action) => queue.record(() => adminEvent(action, addresses)),
   };
 }
@@ -91,8 +94,28 @@ function clusterEvent(event: ClusterEvent): TelemetryEvent {
       body: event.reason,
     };
   }
-  const attributes = { [CLUSTER_ATTRIBUTE.event]: event.event, [CLUSTER_ATTRIBUTE.node]: event.node };
-  return { name: EVENT.cluster, timeMs, attributes };
+  const { event: what, node, cause } = event;
+  const attributes = {
+    [CLUSTER_ATTRIBUTE.event]: what,
+    [CLUSTER_ATTRIBUTE.node]: node,
+    [CLUSTER_ATTRIBUTE.cause]: cause,
+  };
+  const observed = { metric: 'live.cluster.changes', value: 1, attributes: { event: what, cause } } as const;
+  return { name: EVENT.cluster, timeMs, attributes, observed };
+}
+
+function streamEvent({ stream, change, cause, from, to }: StreamChange): TelemetryEvent {
+  const slash = stream.indexOf('/');
+  const attributes = {
+    [STREAM_CHANGE_ATTRIBUTE.app]: stream.slice(0, slash).slice(0, MAX_NAME_LENGTH),
+    [STREAM_CHANGE_ATTRIBUTE.stream]: stream.slice(slash + 1).slice(0, MAX_NAME_LENGTH),
+    [STREAM_CHANGE_ATTRIBUTE.change]: change,
+    [STREAM_CHANGE_ATTRIBUTE.cause]: cause,
+    [STREAM_CHANGE_ATTRIBUTE.from]: from,
+    [STREAM_CHANGE_ATTRIBUTE.to]: to,
+  };
+  const observed = { metric: 'live.stream.changes', value: 1, attributes: { change, cause } } as const;
+  return { name: EVENT.streamChange, timeMs: Date.now(), attributes, observed };
 }
 
 function failoverEvent(failover: FailoverHappened): TelemetryEvent {

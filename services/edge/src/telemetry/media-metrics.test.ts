@@ -20,6 +20,9 @@ const nothing: MediaSnapshot = {
   longestFlushMs: 0,
   relayPulls: [],
   relaySwitches: [],
+  relayHops: 0,
+  relayRefusals: [],
+  weight: 100,
   externals: { links: [], failures: [], framesDropped: 0 },
 };
 const stream = {
@@ -77,13 +80,23 @@ describe('media metrics', () => {
     ]);
   });
 
+  it('tell how many pulls of other nodes were refused, and why', async () => {
+    const refused = (count: number) => ({ relayRefusals: [{ reason: 'hops' as const, count }] });
+    const samples = await sample(refused(2), refused(5));
+    assert.deepEqual(only(samples, 'live.relay.refused'), [[[2, 'hops']], [[3, 'hops']]]);
+  });
+
   it('take gauges as they are, in base units', async () => {
     const samples = await sample({
       sendQueueBytes: 7,
       mergeWindowMs: 35,
       longestFlushMs: 4,
       relayPulls: [{ state: 'playing', count: 2 }],
+      relayHops: 2,
+      weight: 64,
     });
+    assert.deepEqual(only(samples, 'live.relay.hops'), [[[2, '']]]);
+    assert.deepEqual(only(samples, 'live.node.weight'), [[[64, '']]]);
     assert.deepEqual(only(samples, 'live.send.queue'), [[[7, '']]]);
     assert.deepEqual(only(samples, 'live.merge.window'), [[[0.035, '']]]);
     assert.deepEqual(only(samples, 'live.relay.pulls'), [[[2, 'playing']]]);

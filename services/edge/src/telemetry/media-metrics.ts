@@ -76,6 +76,9 @@ function measureNode(snapshot: MediaSnapshot, before: Map<string, number>, measu
   }
   for (const { state, count: pulls } of snapshot.relayPulls) measure('live.relay.pulls', pulls, { state });
   for (const { cause, count: switches } of snapshot.relaySwitches) count('live.relay.switches', switches, { cause });
+  for (const { reason, count: refused } of snapshot.relayRefusals) count('live.relay.refused', refused, { reason });
+  measure('live.relay.hops', snapshot.relayHops);
+  measure('live.node.weight', snapshot.weight);
   const { links, failures, framesDropped } = snapshot.externals;
   for (const { direction, state, count: open } of links) measure('live.external.links', open, { direction, state });
   for (const { direction, count: failed } of failures) count('live.external.failures', failed, { direction });

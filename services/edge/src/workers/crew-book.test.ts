@@ -11,6 +11,7 @@ const OBSERVER: MediaObserver = {
   connectionClosed() {},
   failover() {},
   clusterChanged() {},
+  streamChanged() {},
   adminAction() {},
 };
 

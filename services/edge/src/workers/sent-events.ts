@@ -29,6 +29,7 @@ export class SentEvents implements MediaObserver {
   // These happen in the primary only.
   failover(): void {}
   clusterChanged(): void {}
+  streamChanged(): void {}
   adminAction(): void {}
 
   /** Sends what waits. */
