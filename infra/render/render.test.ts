@@ -179,13 +179,14 @@ describe('agents', () => {
     assert.deepEqual(config.agent, { groups: ['ams-1 address=10.30.0.100 card=eth0 directors=2'], ipvs: true });
   });
 
-  it('may tell their own figures in NATS and nothing else', () => {
+  it('may tell their own figures in NATS and hold their own name, and nothing else', () => {
     const conf = rendered
       .find((machine) => machine.name === 'fra-s2')
       ?.files.find((one) => one.path === '/etc/weir/nats-server.conf')?.content;
     const rights = /user: agent\n[\s\S]*?permissions \{([\s\S]*?)\n {8}\}/.exec(conf ?? '')?.[1] ?? '';
     assert.match(rights, /"weir\.telemetry\.\*\.\*\.\*"/);
-    assert.doesNotMatch(rights, /KV|weir\.cluster/);
+    const written = [...rights.matchAll(/^ *"(\$KV\..*|weir\..*)"$/gm)].map((match) => match[1]);
+    assert.deepEqual([...new Set(written)], ['weir.telemetry.*.*.*', '$KV.weir_agents.*', 'weir.cluster.rival.*']);
   });
 });
 

@@ -117,12 +117,19 @@ describe('credentials of nodes', () => {
     await listening;
   });
 
-  it('let an agent send its telemetry and be no member', async () => {
+  it('let an agent send its telemetry, hold its name and be no member', async () => {
     const connection = await login('probe');
     await jetstream(connection).publish('weir.telemetry.1.metrics.probe', 'x');
+    const agents = await new Kvm(connection).create(BUCKET.agents);
+    await agents.put('probe', '{}');
+    assert.equal((await agents.get('probe'))?.string(), '{}');
+    // it may ask whether a node has its name
+    assert.equal(await (await new Kvm(connection).create(BUCKET.nodes)).get('probe'), null);
+    connection.publish(`$KV.${BUCKET.agents}.edge-1`, 'x');
     connection.publish(`$KV.${BUCKET.nodes}.probe`, 'x');
     await connection.flush();
     assert.equal(await (await new Kvm(admin).open(BUCKET.nodes)).get('probe'), null);
+    assert.equal(await (await new Kvm(admin).open(BUCKET.agents)).get('edge-1'), null);
     await connection.close();
   });
 

@@ -11,7 +11,7 @@ import { createLogger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { ExternalLink } from '@weir/contracts/nats/control';
 import { BUCKET, DEAD_LETTER_STREAM, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
-import type { NodeRecord } from '@weir/contracts/nats/records';
+import type { AgentRecord, NodeRecord } from '@weir/contracts/nats/records';
 import { TABLE } from '@weir/contracts/tables';
 import { openDatabase } from './clickhouse.ts';
 import { askAll } from './node-control.ts';
@@ -25,6 +25,7 @@ export type NatsView = Seen<{
   server: string;
   version: string;
   nodes: NodeRecord[];
+  agents: AgentRecord[];
   /** Streams to and from servers that are no members, by node. */
   externals: (ExternalLink & { node: string })[];
   /** Undefined while no node or ingest has made the stream. */
@@ -51,8 +52,9 @@ export async function viewNats(config: Config['nats']): Promise<NatsView> {
   try {
     const connection = await handle.ready(NATS_TIMEOUT_MS);
     const jsm = await jetstreamManager(connection, { timeout: NATS_TIMEOUT_MS });
-    const [nodes, telemetry, deadLetters] = await Promise.all([
+    const [nodes, agents, telemetry, deadLetters] = await Promise.all([
       liveNodes(connection),
+      recordsOf<AgentRecord>(connection, BUCKET.agents),
       orUndefined(async () => {
         const { state } = await jsm.streams.info(TELEMETRY_STREAM);
         let unread = 0;
@@ -68,6 +70,7 @@ export async function viewNats(config: Config['nats']): Promise<NatsView> {
       server: connection.getServer(),
       version: connection.info?.version ?? '',
       nodes,
+      agents,
       externals: answers.flatMap((answer) =>
         answer.ok ? (answer.externals ?? []).map((link) => ({ node: answer.node, ...link })) : [],
       ),
@@ -108,18 +111,24 @@ export async function viewDatabase(config: Config['clickhouse']): Promise<Databa
 
 /** The records of all nodes that live now, origins first, by name. */
 export async function liveNodes(connection: NatsConnection): Promise<NodeRecord[]> {
-  const nodes = await orUndefined(async () => {
-    const bucket = await new Kvm(connection).open(BUCKET.nodes, { bindOnly: true });
-    const entries = await Promise.all((await keysOf(connection, BUCKET.nodes)).map((key) => bucket.get(key)));
+  const nodes = await recordsOf<NodeRecord>(connection, BUCKET.nodes);
+  return nodes.toSorted(
+    (a, b) => b.role.localeCompare(a.role) || a.node.localeCompare(b.node, 'en', { numeric: true }),
+  );
+}
+
+/** All records of a bucket, in no order; none when nobody has made it. */
+async function recordsOf<R>(connection: NatsConnection, name: string): Promise<R[]> {
+  const records = await orUndefined(async () => {
+    const bucket = await new Kvm(connection).open(name, { bindOnly: true });
+    const entries = await Promise.all((await keysOf(connection, name)).map((key) => bucket.get(key)));
     // A lease may have ended between the two questions; of a node that left, the last word is that its record is deleted.
     return entries
       .filter((entry) => entry !== null)
       .filter(({ operation }) => operation === 'PUT')
-      .map((entry) => entry.json<NodeRecord>());
+      .map((entry) => entry.json<R>());
   });
-  return (nodes ?? []).toSorted(
-    (a, b) => b.role.localeCompare(a.role) || a.node.localeCompare(b.node, 'en', { numeric: true }),
-  );
+  return records ?? [];
 }
 
 /**

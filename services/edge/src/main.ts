@@ -7,7 +7,7 @@ import { WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
 import type { NodeStream } from '@weir/contracts/nats/control';
-import { HeldNats } from './cluster/held-nats.ts';
+import { HeldNats } from '@weir/contracts/nats/held-nats';
 import type { NodeRecord, NodeRole } from '@weir/contracts/nats/records';
 import { readMachineId } from '@weir/telemetry/host/machine-id';
 import manifest from '../package.json' with { type: 'json' };

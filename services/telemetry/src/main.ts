@@ -4,10 +4,12 @@
  */
 import { hostname } from 'node:os';
 import type { Config } from '@weir/contracts/config/schema';
-import { ConfigError } from '@weir/contracts/errors';
+import { ConfigError, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { connectNats } from '@weir/contracts/nats/connect';
+import { HeldNats } from '@weir/contracts/nats/held-nats';
 import { isNodeName } from '@weir/contracts/nats/names';
+import { type AgentName, holdAgentName, type NameHolder } from './agent-name.ts';
 import type { EventQueue } from './event-queue.ts';
 import { startMeasuring } from './measuring.ts';
 import { parseDirectedGroups } from './site/directed-groups.ts';
@@ -20,6 +22,8 @@ export interface Agent {
   readonly name: string;
   /** Resolves when the next line of the UTC grid gives the first sample. */
   readonly ready: Promise<void>;
+  /** Rejects with WeirError `AGENT_NAME_TAKEN` when it ended because another machine has its name; else it stays open. */
+  readonly ended: Promise<string>;
   /** Takes a sample off the grid into the outbox. */
   flush(): Promise<void>;
   /** Takes the last sample and gives NATS, if it is there, 2 s to take it. */
@@ -45,23 +49,47 @@ export async function startAgent(config: Readonly<Config>, logger: Logger): Prom
     ...(dnsServer === '' ? [] : [dnsMetrics({ server: dnsServer, names: dnsNames, logger })]),
   ];
   const nats = connectNats(config.nats, `weir-${name}`, logger);
+  const heldNats = new HeldNats(nats);
+  let held: AgentName | undefined;
   const end = async () => {
     vrrp?.close();
+    await held?.close();
     await nats.close();
   };
   const identity = { node: name, role: 'agent' as const };
-  const measuring = await startMeasuring({ config, identity, nats, sources, logger }).catch(async (error: unknown) => {
-    await end();
-    throw error;
-  });
-  events = measuring.events;
-  return {
-    name,
-    ready: measuring.ready,
-    flush: () => measuring.flush(),
-    async close() {
-      await measuring.close();
+  const measuring = await startMeasuring({ config, identity, nats: heldNats, sources, logger }).catch(
+    async (error: unknown) => {
       await end();
+      throw error;
     },
-  };
+  );
+  events = measuring.events;
+  const ended = Promise.withResolvers<string>();
+  // whoever does not wait for the end is not to be killed by it
+  ended.promise.catch(() => undefined);
+  let closing: Promise<void> | undefined;
+  const close = () => (closing ??= measuring.close().then(end));
+  held = holdAgentName({
+    config,
+    name,
+    machineId: measuring.machineId,
+    nats,
+    onName: (isHeld) => {
+      heldNats.isHeld = isHeld;
+    },
+    onRefused: (holder) =>
+      void close()
+        .catch((error: unknown) => logger.error({ err: error }, 'the agent did not close well'))
+        .then(() => ended.reject(nameTaken(name, holder))),
+    logger,
+  });
+  return { name, ready: measuring.ready, ended: ended.promise, flush: () => measuring.flush(), close };
+}
+
+function nameTaken(name: string, holder: NameHolder): WeirError {
+  const who = `${holder.role} on the machine ${holder.machineId}, process ${holder.pid}`;
+  return new WeirError(
+    'AGENT_NAME_TAKEN',
+    `The name ${name} is held by the ${who}: give this agent its own node.name.`,
+  );
 }

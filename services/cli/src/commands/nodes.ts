@@ -1,7 +1,7 @@
 /** `weir nodes`: the cluster's nodes, alive by NATS KV and measured by ClickHouse, side by side; who is expected and who not. */
 import { ConfigError } from '@weir/contracts/errors';
 import { isNodeName } from '@weir/contracts/nats/names';
-import type { NodeRecord } from '@weir/contracts/nats/records';
+import type { AgentRecord, NodeRecord } from '@weir/contracts/nats/records';
 import type { CliCommand, Invocation } from '../cli-command.ts';
 import { openDatabase } from '../clickhouse.ts';
 import { viewDatabase, viewNats } from '../cluster-view.ts';
@@ -16,6 +16,8 @@ interface Row {
   name: string;
   role: string;
   alive: NodeRecord | undefined;
+  /** Of an agent, which is alive but no member. */
+  agent: AgentRecord | undefined;
   load: NodeLoad | undefined;
   /** What is wrong with it, one sentence each. */
   reasons: string[];
@@ -27,15 +29,18 @@ const MAX_CLOCK_OFFSET_SECONDS = 2;
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'node', value: (row) => row.name },
   { title: 'role', value: (row) => row.role },
-  { title: 'state', value: ({ alive }) => stateOf(alive) },
+  { title: 'state', value: ({ alive, agent }) => (agent ? 'alive' : stateOf(alive)) },
   { title: 'weight', align: 'right', value: (row) => String(row.alive?.weight ?? '–') },
-  { title: 'site', value: (row) => row.alive?.site ?? '–' },
+  { title: 'site', value: ({ alive, agent }) => (alive ?? agent)?.site ?? '–' },
   { title: 'rtmp', value: (row) => row.alive?.addresses.rtmp ?? '–' },
   { title: 'http', value: (row) => row.alive?.addresses.http ?? '–' },
   {
     title: 'up',
     align: 'right',
-    value: ({ alive }) => (alive ? duration((Date.now() - alive.startedAtMs) / 1_000) : '–'),
+    value: ({ alive, agent }) => {
+      const life = alive ?? agent;
+      return life ? duration((Date.now() - life.startedAtMs) / 1_000) : '–';
+    },
   },
   { title: 'cpu', align: 'right', value: ({ load }) => (load?.process_cpu == null ? '–' : percent(load.process_cpu)) },
   {
@@ -80,12 +85,13 @@ export const nodes: CliCommand = {
     ]);
     for (const view of [nats, clickhouse]) if (!view.reachable) process.stderr.write(`weir: ${view.reason}\n`);
     const expected = clickhouse.reachable ? await membersOf(config) : [];
-    const rows = join(nats.reachable ? nats.nodes : [], clickhouse.reachable ? clickhouse.load : [], expected, refused);
+    const { nodes: alive, agents } = nats.reachable ? nats : { nodes: [], agents: [] };
+    const rows = join(alive, agents, clickhouse.reachable ? clickhouse.load : [], expected, refused);
     if (options.json === true) {
-      const list = rows.map(({ name, role, alive, load, reasons }) => ({
+      const list = rows.map(({ name, role, alive, agent, load, reasons }) => ({
         node: name,
         role,
-        alive: alive ?? null,
+        alive: alive ?? agent ?? null,
         load: load ?? null,
         reasons,
       }));
@@ -137,6 +143,7 @@ async function mark({ args, config: read, options }: Invocation): Promise<number
 /** Every node that any side knows: live ones first, then those that report, then members nobody hears of. */
 function join(
   alive: readonly NodeRecord[],
+  agents: readonly AgentRecord[],
   load: readonly NodeLoad[],
   expected: readonly Member[],
   refused: ReadonlyMap<string, RefusedLogin>,
@@ -144,24 +151,31 @@ function join(
   const loads = new Map(load.map((row) => [row.node, row]));
   const roster = new Map(expected.map((member) => [member.node, member]));
   const lives = new Map(alive.map((record) => [record.node, record]));
-  const versions = alive.map(({ version }) => version).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-  const names = new Set([...lives.keys(), ...loads.keys(), ...roster.keys(), ...refused.keys()]);
+  const watchers = new Map(agents.map((record) => [record.node, record]));
+  const versions = [...alive, ...agents]
+    .map(({ version }) => version)
+    .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  const names = new Set([...lives.keys(), ...watchers.keys(), ...loads.keys(), ...roster.keys(), ...refused.keys()]);
   return [...names].map((name) => {
     const [live, row, member] = [lives.get(name), loads.get(name), roster.get(name)];
-    const role = live?.role ?? row?.role ?? member?.role ?? '';
+    // a node goes before an agent of the same name
+    const agent = live ? undefined : watchers.get(name);
+    const life = live ?? agent;
+    const role = life?.role ?? row?.role ?? member?.role ?? '';
     return {
       name,
       role,
       alive: live,
+      agent,
       load: row,
-      reasons: reasonsOf(live, row, member, versions.at(-1) ?? '', refused.get(name)),
+      reasons: reasonsOf(life, row, member, versions.at(-1) ?? '', refused.get(name)),
     };
   });
 }
 
 /** What is wrong with a node, as far as it can be told from outside; a node's own log says more. */
 function reasonsOf(
-  alive: NodeRecord | undefined,
+  alive: NodeRecord | AgentRecord | undefined,
   load: NodeLoad | undefined,
   member: Member | undefined,
   newestVersion: string,

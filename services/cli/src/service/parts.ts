@@ -46,7 +46,7 @@ async function startAgentPart(config: Readonly<Config>, logger: Logger): Promise
   const { startAgent } = await import('@weir/telemetry/main');
   const agent = await startAgent(config, logger);
   await agent.ready;
-  return { urls: {}, close: () => agent.close() };
+  return { urls: {}, ended: agent.ended, close: () => agent.close() };
 }
 
 async function startIngestPart(config: Readonly<Config>, logger: Logger): Promise<RunningPart> {

@@ -38,6 +38,8 @@ export const HEADER = {
 export const BUCKET = {
   /** Node heartbeats by node name; lease = {@link NODE_LEASE_MS}. */
   nodes: 'weir_nodes',
+  /** Agents by name, likewise; apart, as they are no members. */
+  agents: 'weir_agents',
   /** Who publishes which stream, by {@link kvKey} of `app/name`, and who stands by, by {@link standbyKey}; lease = {@link STREAM_LEASE_MS}, worth nothing without its node. */
   streams: 'weir_streams',
   /** Elected roles. */

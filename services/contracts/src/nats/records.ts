@@ -27,11 +27,19 @@ export interface NodeRecord {
   rival?: RivalRecord;
 }
 
+/** One live agent in the bucket `weir_agents`, refreshed every {@link NODE_HEARTBEAT_MS}: its hold on its name. It is no member. */
+export interface AgentRecord
+  extends Pick<NodeRecord, 'node' | 'cluster' | 'site' | 'machineId' | 'version' | 'pid' | 'startedAtMs' | 'rival'> {
+  role: 'agent';
+  /** Name of its machine. */
+  host: string;
+}
+
 /** Who asked for a name that another machine, or another process, holds; also what it says on `CLUSTER_SUBJECT.rival`. */
 export interface RivalRecord {
   machineId: string;
   pid: number;
-  /** `host:port` of its RTMP listener. */
+  /** `host:port` of its RTMP listener; an agent's host. */
   address: string;
   /** Unix time, ms. */
   atMs: number;

@@ -48,9 +48,25 @@ export function nodeRights(node: string): Rights {
   };
 }
 
-/** An agent publishes its own telemetry and compares its clock; it is no member and reads nothing of others. */
+/**
+ * An agent publishes its own telemetry, compares its clock, and holds its name: it may see whether a node or another agent
+ * has it, and nothing else of others.
+ */
 export function agentRights(node: string): Rights {
-  return { publish: telemetryRights(node), subscribe: ['_INBOX.>'] };
+  return {
+    publish: [
+      ...telemetryRights(node),
+      '$JS.API.INFO',
+      ...[BUCKET.agents, BUCKET.nodes].flatMap((bucket) => [
+        `$JS.API.STREAM.INFO.KV_${bucket}`,
+        `$JS.API.STREAM.CREATE.KV_${bucket}`,
+        `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${node}`,
+      ]),
+      `$KV.${BUCKET.agents}.${node}`,
+      CLUSTER_SUBJECT.rival(node),
+    ],
+    subscribe: ['_INBOX.>', CLUSTER_SUBJECT.rival(node)],
+  };
 }
 
 /** Ingest reads all telemetry, writes dead letters and its own progress, and takes telemetry over HTTP. */

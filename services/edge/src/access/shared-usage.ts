@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KvWatchEntry } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import type { Bucket } from '@weir/contracts/nats/bucket';
 import { NODE_HEARTBEAT_MS, NODE_LEASE_MS, USAGE_SHARE_MS } from '@weir/contracts/nats/names';
 import type { AppShare, UsageRecord } from '@weir/contracts/nats/records';
-import type { Bucket } from '../cluster/buckets.ts';
 import type { OtherNodes } from './quota-keeper.ts';
 
 /** Options of {@link SharedUsage}. */

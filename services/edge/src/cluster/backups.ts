@@ -6,6 +6,7 @@
  */
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import type { Bucket } from '@weir/contracts/nats/bucket';
 import { NODE_HEARTBEAT_MS, STREAM_REFRESH_MS, standbyKey } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
 import type { Refusal } from '../access/check.ts';
@@ -13,7 +14,6 @@ import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { Publication } from '../rtmp/session-host.ts';
 import type { GopLimits } from '../stream/gop-cache.ts';
 import type { StandbyDesk, Streams } from '../stream/streams.ts';
-import type { Bucket } from './buckets.ts';
 import type { Directory } from './directory.ts';
 import { Standby } from './standby.ts';
 

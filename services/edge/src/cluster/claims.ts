@@ -12,7 +12,7 @@ import type { KV } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { CloseReason } from '@weir/contracts/events';
 import type { Logger } from '@weir/contracts/logger';
-import { type Bucket, unlessConflict } from './buckets.ts';
+import { type Bucket, unlessConflict } from '@weir/contracts/nats/bucket';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { kvKey, NODE_HEARTBEAT_MS, STREAM_REFRESH_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';

@@ -5,7 +5,7 @@
 
 import type { KvWatchEntry } from '@nats-io/kv';
 import type { Logger } from '@weir/contracts/logger';
-import type { Bucket } from './buckets.ts';
+import type { Bucket } from '@weir/contracts/nats/bucket';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import {
   NODE_HEARTBEAT_MS,

@@ -5,7 +5,7 @@
 import type { KvWatchEntry } from '@nats-io/kv';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
-import { type Bucket, unlessConflict } from './buckets.ts';
+import { type Bucket, unlessConflict } from '@weir/contracts/nats/bucket';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { NODE_HEARTBEAT_MS, NODE_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRole, RoleRecord } from '@weir/contracts/nats/records';

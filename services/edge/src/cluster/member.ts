@@ -4,10 +4,10 @@
  * that hundreds of members can be run in one process (npm run bench -- cluster).
  */
 import type { Logger } from '@weir/contracts/logger';
-import { Bucket } from './buckets.ts';
+import { Bucket } from '@weir/contracts/nats/bucket';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
 import type { ControlAnswer, ControlRequest, ExternalLink, NodeStream } from '@weir/contracts/nats/control';
-import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { type Heartbeat, startHeartbeat } from '@weir/contracts/nats/heartbeat';
 import { BUCKET, NODE_HEARTBEAT_MS, NODE_LEASE_MS, STREAM_LEASE_MS } from '@weir/contracts/nats/names';
 import type { NodeRecord, NodeRole, RivalRecord } from '@weir/contracts/nats/records';
 import type { ClusterEvent } from '../stats.ts';

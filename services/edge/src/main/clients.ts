@@ -2,14 +2,16 @@
  * Builds what clients of a node meet: who may in (access), the listeners, in this process or spread over workers, and HLS.
  * Before it: media.ts, whose streams they come for; after it: main.ts, which shows the node to the cluster.
  */
+
+import { Bucket } from '@weir/contracts/nats/bucket';
 import { BUCKET, NODE_LEASE_MS } from '@weir/contracts/nats/names';
 import { Access, callerOf } from '../access/access.ts';
 import type { Refusal } from '../access/check.ts';
 import { httpStatus } from '../access/http-gate.ts';
 import { admitLasting } from '../access/lasting-viewer.ts';
 import { SharedUsage } from '../access/shared-usage.ts';
-import { Bucket } from '../cluster/buckets.ts';
-import { type HlsRefusal, HlsRoute } from '../hls/hls-route.ts';
+import type { HlsRefusal } from '../hls/hls-answers.ts';
+import { HlsRoute } from '../hls/hls-route.ts';
 import { type LoadPlayer, playerRoute } from '../http/player-route.ts';
 import { startListeners } from '../listeners.ts';
 import { Certificate } from '../tls/certificate.ts';

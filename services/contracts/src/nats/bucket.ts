@@ -1,13 +1,13 @@
 /**
  * NATS KV buckets with a lease: opened anew for each connection NATS gives us, followed across reconnects, never waited
- * for longer than told. Before it: the NATS handle; after it: heartbeats, claims and the directory.
+ * for longer than told. Before it: the NATS handle; after it: heartbeats, and an edge's claims and directory.
  */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { errorMessage } from '@weir/contracts/errors';
-import type { Logger } from '@weir/contracts/logger';
-import type { NatsHandle } from '@weir/contracts/nats/connect';
+import { errorMessage } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { NatsHandle } from './connect.ts';
 
 /** What a bucket is made with when it does not exist. */
 export interface BucketSettings {

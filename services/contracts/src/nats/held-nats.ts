@@ -1,10 +1,10 @@
 /**
- * The NATS handle for what a node says under its name (telemetry): it is not connected, as far as its user can tell, until
+ * The NATS handle for what a node or an agent says under its name (telemetry): it is not connected, as far as its user can tell, until
  * the name is this node's. So nothing a second machine measured is ever stored under the first one's name (M9); it waits
  * in the outbox. Before it: the handle, and the heartbeat that holds the name; after it: the publisher of the outbox.
  */
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { NatsHandle, NatsState } from '@weir/contracts/nats/connect';
+import type { NatsHandle, NatsState } from './connect.ts';
 
 /** See the head of the file. */
 export class HeldNats implements NatsHandle {

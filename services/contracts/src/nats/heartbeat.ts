@@ -1,28 +1,38 @@
 /**
- * A node's sign of life in KV: who it is, how it is reached, how loaded it is; refreshed well within its lease. It is also
- * the node's hold on its name: whoever finds another machine's living record under it does not overwrite it (M9).
+ * The sign of life of a node or an agent in KV: who it is and what others go by; refreshed well within its lease. It is also
+ * its hold on its name: whoever finds another machine's living record under it does not overwrite it (M9).
  *
  *   asking ──nobody's, or our own of before──▶ held ──our lease ran out and another took it──▶ asking
  *      └──another machine's, or another process's that lives──▶ refused, and asks again at the next beat
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KV } from '@nats-io/kv';
-import { errorMessage } from '@weir/contracts/errors';
-import type { Logger } from '@weir/contracts/logger';
-import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { NODE_HEARTBEAT_MS } from '@weir/contracts/nats/names';
-import type { NodeRecord } from '@weir/contracts/nats/records';
-import { type Bucket, unlessConflict } from './buckets.ts';
+import { errorMessage } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { type Bucket, unlessConflict } from './bucket.ts';
+import type { NatsHandle } from './connect.ts';
+import { NODE_HEARTBEAT_MS } from './names.ts';
+
+/** Whose a record is; what else stands in it is its owner's. */
+export interface HolderRecord {
+  node: string;
+  machineId: string;
+  pid: number;
+}
 
 /** Options of {@link startHeartbeat}. */
-export interface HeartbeatOptions {
+export interface HeartbeatOptions<R extends HolderRecord> {
   nats: NatsHandle;
   bucket: Bucket;
-  record: () => NodeRecord;
+  record: () => R;
   /** The name is this node's; called once for each time it gets it. */
   onHeld(): void;
   /** `holder` has the name and lives; called at each beat that finds it so. */
-  onTaken(holder: NodeRecord): void;
+  onTaken(holder: R): void;
+  /** Who has the name in another bucket, which goes before this one; asked at each beat. */
+  holderElsewhere?(): Promise<R | undefined>;
+  /** A beat could not be written. */
+  onFailure?(error: unknown): void;
   logger: Logger;
 }
 
@@ -37,15 +47,21 @@ export interface Heartbeat {
 const CLOSE_WAIT_MS = 500;
 
 /** Writes `record()` now, whenever NATS comes back, and every {@link NODE_HEARTBEAT_MS}. */
-export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+export function startHeartbeat<R extends HolderRecord>(options: HeartbeatOptions<R>): Heartbeat {
   const { nats, bucket, record, logger } = options;
   let stopped = false;
   let busy = false;
   let again = false;
   /** Of our last record; undefined while the name is not held. */
   let revision: number | undefined;
-  const write = async (kv: KV, now: NodeRecord) => {
+  const write = async (kv: KV, now: R) => {
     const value = JSON.stringify(now);
+    const elsewhere = await options.holderElsewhere?.();
+    if (elsewhere) {
+      revision = undefined;
+      options.onTaken(elsewhere);
+      return;
+    }
     if (revision !== undefined) {
       const next = await unlessConflict(kv.update(now.node, value, revision));
       if (next !== undefined) {
@@ -56,7 +72,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     const wasHeld = revision !== undefined;
     revision = undefined;
     const entry = await kv.get(now.node);
-    const holder = entry?.operation === 'PUT' ? entry.json<NodeRecord>() : undefined;
+    const holder = entry?.operation === 'PUT' ? entry.json<R>() : undefined;
     if (holder && !isOurs(holder, now)) {
       options.onTaken(holder);
       return;
@@ -74,6 +90,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
       if (kv) await write(kv, record());
     } catch (error) {
       bucket.reset();
+      options.onFailure?.(error);
       logger.debug({ reason: errorMessage(error) }, 'a heartbeat was not written');
     } finally {
       busy = false;
@@ -103,7 +120,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 }
 
 /** Our own record, or what a process of this machine left behind that is gone. */
-function isOurs(holder: NodeRecord, own: NodeRecord): boolean {
+function isOurs(holder: HolderRecord, own: HolderRecord): boolean {
   return holder.machineId === own.machineId && (holder.pid === own.pid || !isAlive(holder.pid));
 }
 
