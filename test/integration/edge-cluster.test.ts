@@ -1,6 +1,7 @@
 // Several nodes: any edge in, any edge out, each stream pulled once, claims, and life without NATS.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { loadConfig } from '@weir/contracts/config/load';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import { signRelay } from '@weir/contracts/relay-auth';
 import { RtmpClient, RtmpClientError } from '@weir/edge/rtmp/client';
@@ -12,6 +13,8 @@ import { waitFor } from '@weir/test/harness/wait';
 
 const relays = (node: TestNode) => node.stats().connections.find(({ role }) => role === 'relay')?.open ?? 0;
 const stream = (node: TestNode, name: string) => node.stats().streams.find((one) => one.name === name);
+const refusals = (node: TestNode, reason: string) =>
+  node.stats().relayRefusals.find((one) => one.reason === reason)?.count ?? 0;
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof RtmpClientError && error.status?.code === code;
 
@@ -63,6 +66,8 @@ describe('a cluster of two origins and three edges', () => {
     assert.equal(relays(carrying[0] as TestNode), 2, 'edges b and c pull it from there');
     assert.equal(relays(a), 1, 'the origin pulls it from the publishing edge');
     assert.equal(stream(b, 'once')?.viewers, 3);
+    const hops = [a, carrying[0] as TestNode, b].map((node) => node.stats().relayHops);
+    assert.deepEqual(hops, [0, 1, 2], 'nodes between the publisher and each');
     assert.equal(stream(carrying[0] as TestNode, 'once')?.viewers, 0, 'relays are no viewers');
     for (const viewer of viewers) {
       assert.deepEqual(faultsOf(viewer), []);
@@ -127,6 +132,29 @@ describe('a cluster of two origins and three edges', () => {
     await assert.rejects(client.publish('secret2'), refusedWith('NetStream.Publish.BadName'));
     client.close();
     assert.equal(relays(a), 0);
+    assert.equal(refusals(a, 'claim'), 4);
+    await publisher.close();
+  });
+
+  it('carries no pull that has come through too many nodes, or from itself', async () => {
+    const [a] = edges as [TestNode];
+    const publisher = await publishClip(a.rtmpUrl('live/far'));
+    const origin = origins[0] as TestNode;
+    const [host = '', port = ''] = origin.addresses.relay.split(':');
+    const ask = async (node: string, hops: number) => {
+      const claim = { node, stream: 'live/far', expires: Date.now() / 1_000 + 60, hops };
+      const client = await RtmpClient.connect({ host, port: Number(port), app: 'live' });
+      return client.play(`far?${signRelay(claim, TEST_RELAY_KEY)}`).finally(() => client.close());
+    };
+    const { maxHops } = loadConfig().relay;
+    for (const [node, hops] of [
+      ['edge-z', maxHops],
+      ['origin-1', 1],
+    ] as const) {
+      await assert.rejects(ask(node, hops), refusedWith('NetStream.Play.Failed'));
+    }
+    assert.equal(refusals(origin, 'hops'), 2);
+    await ask('edge-z', maxHops - 1);
     await publisher.close();
   });
 
