@@ -128,6 +128,7 @@ describe('a cluster with nginx-rtmp as source and target', { skip: why ?? false 
       assert.deepEqual(await codecs(), ['aac', 'h264']);
       const shown = await weir(['status', '--nats-servers', nats.url]);
       assert.match(shown.stdout, /external +live\/out pushed to rtmp:\/\/127\.0\.0\.1:\d+\/target\/… by edge-a: live/);
+      assert.match(shown.stdout, /stream +live\/out, 1 viewer: edge-a → (origin-1 → )?edge-b \(1\)\n/);
       assert.doesNotMatch(shown.stdout, /secret-key/);
       await nginx.kill9();
       await waitFor('the loss', () => live('push') === 0);

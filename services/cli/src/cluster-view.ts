@@ -16,6 +16,7 @@ import { TABLE } from '@weir/contracts/tables';
 import { openDatabase } from './clickhouse.ts';
 import { askAll } from './node-control.ts';
 import { type NodeLoad, recentLoad } from './node-load.ts';
+import { type StreamPath, streamPaths } from './stream-paths.ts';
 
 /** Something that answered, or why it did not. */
 export type Seen<T> = ({ reachable: true } & T) | { reachable: false; reason: string };
@@ -28,6 +29,8 @@ export type NatsView = Seen<{
   agents: AgentRecord[];
   /** Streams to and from servers that are no members, by node. */
   externals: (ExternalLink & { node: string })[];
+  /** The way of each stream, with its viewers. */
+  streams: StreamPath[];
   /** Undefined while no node or ingest has made the stream. */
   telemetry: { messages: number; sizeBytes: number; unread: number } | undefined;
   deadLetters: number;
@@ -64,7 +67,10 @@ export async function viewNats(config: Config['nats']): Promise<NatsView> {
       }),
       orUndefined(async () => (await jsm.streams.info(DEAD_LETTER_STREAM)).state.messages),
     ]);
-    const answers = await askAll(connection, { command: 'externals' }, nodes.length);
+    const [answers, ofStreams] = await Promise.all([
+      askAll(connection, { command: 'externals' }, nodes.length),
+      askAll(connection, { command: 'streams' }, nodes.length),
+    ]);
     return {
       reachable: true,
       server: connection.getServer(),
@@ -74,6 +80,7 @@ export async function viewNats(config: Config['nats']): Promise<NatsView> {
       externals: answers.flatMap((answer) =>
         answer.ok ? (answer.externals ?? []).map((link) => ({ node: answer.node, ...link })) : [],
       ),
+      streams: streamPaths(ofStreams),
       telemetry,
       deadLetters: deadLetters ?? 0,
     };

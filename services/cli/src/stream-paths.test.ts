@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ControlAnswer, NodeStream } from '@weir/contracts/nats/control';
-import { type Hop, streamPaths } from './stream-paths.ts';
+import { type Hop, pathLine, streamPaths } from './stream-paths.ts';
 
 const answer = (node: string, ...streams: Partial<NodeStream>[]): ControlAnswer => ({
   ok: true,
@@ -30,6 +30,19 @@ describe('the path of a stream', () => {
     assert.deepEqual(paths(...all), ['edge-1:1(origin-1:0(edge-2:2 edge-3:3))']);
     const [path] = streamPaths(all);
     assert.deepEqual([path?.viewers, path?.publisher, path?.publishedAtMs], [6, 'edge-1', 5]);
+    assert.equal(path && pathLine(path), 'edge-1 (1) → origin-1 → edge-2 (2), edge-3 (3)');
+  });
+
+  it('is one line also when it leads from one node two ways', () => {
+    const all = [
+      published,
+      answer('origin-1', { from: 'edge-1' }),
+      answer('edge-2', { from: 'edge-1', viewers: 4 }),
+      answer('edge-3', { from: 'origin-1', viewers: 3 }),
+      answer('edge-9', { from: 'origin-7', viewers: 2 }),
+    ];
+    const [path] = streamPaths(all);
+    assert.equal(path && pathLine(path), 'edge-1 (1) → edge-2 (4), [origin-1 → edge-3 (3)] and edge-9 (2)');
   });
 
   it('is shown as far as it is known when a node does not answer, or nobody publishes', () => {

@@ -1,4 +1,4 @@
-/** The way of each stream through the cluster, put together from what every node says of itself. After it: `weir streams`. */
+/** The way of each stream through the cluster, put together from what every node says of itself. After it: `weir streams`, `weir status`. */
 import type { ControlAnswer, NodeStream } from '@weir/contracts/nats/control';
 
 /** One node on the way of a stream, with those that pull from it. */
@@ -38,6 +38,19 @@ export function streamPaths(answers: readonly ControlAnswer[]): StreamPath[] {
   return [...byStream]
     .map(([stream, nodes]) => pathOf(stream, nodes))
     .toSorted((a, b) => a.stream.localeCompare(b.stream, 'en', { numeric: true }));
+}
+
+/** A path in one line: `edge-1 (1) → origin-1 → edge-2 (12), edge-3 (4)`, with the viewers of each node. */
+export function pathLine({ roots }: StreamPath): string {
+  return roots.map(wayFrom).join(' and ');
+}
+
+function wayFrom({ node, viewers, next }: Hop): string {
+  const here = viewers > 0 ? `${node} (${viewers})` : node;
+  if (next.length === 0) return here;
+  // Among several, one that leads further is kept together.
+  const on = next.map((hop) => (next.length > 1 && hop.next.length > 0 ? `[${wayFrom(hop)}]` : wayFrom(hop)));
+  return `${here} → ${on.join(', ')}`;
 }
 
 function pathOf(stream: string, nodes: ReadonlyMap<string, NodeStream>): StreamPath {

@@ -3,16 +3,20 @@ import type { CliCommand } from '../cli-command.ts';
 import { type DatabaseView, type NatsView, viewDatabase, viewNats } from '../cluster-view.ts';
 import { bytes, duration } from '../print/units.ts';
 import { findRun, type RunState } from '../run-state.ts';
+import { pathLine, type StreamPath } from '../stream-paths.ts';
 
 /** Samples come every 5 s and are written within one: older than three of them is late. */
 const LATE_SECONDS = 20;
+/** Streams shown; the rest is counted. */
+const MAX_STREAMS = 8;
 
 type External = Extract<NatsView, { reachable: true }>['externals'][number];
 
 export const status: CliCommand = {
   description:
     'Show how the cluster and its measuring are: NATS and the telemetry waiting there, ClickHouse and the age of its newest ' +
-    'sample, nodes, viewers, streams from and to servers that are no members. NATS or ClickHouse away is part of the answer; the exit status is 0 only when all is well.',
+    'sample, nodes, viewers, the way of the streams with the most viewers (weir streams has all), streams from and to ' +
+    'servers that are no members. NATS or ClickHouse away is part of the answer; the exit status is 0 only when all is well.',
   sections: ['nats', 'clickhouse'],
   examples: [
     ['weir status', 'the system that runs in .weir'],
@@ -51,6 +55,17 @@ function findProblems(nats: NatsView, clickhouse: DatabaseView): string[] {
   return problems;
 }
 
+/** The way of each, those with the most viewers first. */
+function describeStreams(streams: readonly StreamPath[]): string[] {
+  const byViewers = streams.toSorted((a, b) => b.viewers - a.viewers);
+  const lines = byViewers.slice(0, MAX_STREAMS).map((path) => {
+    const viewers = path.viewers === 1 ? '1 viewer' : `${path.viewers} viewers`;
+    return `stream      ${path.stream}, ${viewers}: ${pathLine(path)}`;
+  });
+  const left = streams.length - lines.length;
+  return left === 0 ? lines : [...lines, `            and ${left} more: weir streams`];
+}
+
 function describeExternal({ stream, direction, url, node, state, sinceMs, reason }: External): string {
   const way = direction === 'pull' ? 'pulled from' : 'pushed to';
   const since = duration((Date.now() - sinceMs) / 1_000);
@@ -80,6 +95,7 @@ function describe(state: RunState | undefined, nats: NatsView, clickhouse: Datab
     if (elected.length > 0) lines.push(`elected     ${elected.join(', ')}: too few origins live`);
     if (draining.length > 0) lines.push(`draining    ${draining.join(', ')}`);
     lines.push(`load        ${sum('publishers')} publishers, ${sum('viewers')} viewers`);
+    lines.push(...describeStreams(nats.streams));
     lines.push(...nats.externals.map((link) => `external    ${describeExternal(link)}`));
   }
   if (clickhouse.reachable) {
