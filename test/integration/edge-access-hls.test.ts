@@ -175,4 +175,32 @@ describe('viewers by HLS', () => {
     assert.equal(statuses.filter((status) => status.startsWith('404')).length, 64);
     await waitFor('them to be forgotten', () => node.stats().streams.every(({ name }) => !name.startsWith('nobody')));
   });
+
+  it('that brought no session cannot come back by asking for a new one', async () => {
+    const program = { 'user-agent': 'kicked-player' };
+    const get = (path: string, agent = program) => fetch(node.httpUrl(path), { headers: agent });
+    const path = '/shop/alone.m3u8';
+    const other = await publishClip(node.rtmpUrl('shop/alone'));
+    const choice = await waitFor('a session', async () => {
+      const answer = await get(path);
+      return answer.ok && answer.text();
+    });
+    const session = /session=([\w-]+)/.exec(choice)?.[1] ?? '';
+    assert.equal((await get(`${path}?session=${session}`)).status, 200);
+    // Waits for a segment that is not there yet when it is kicked.
+    const playlist = await (await get(`${path}?session=${session}`)).text();
+    const last = Number([...playlist.matchAll(/-(\d+)(?:\.\d+)?\.m4s/g)].at(-1)?.[1]);
+    const waiting = get(`${path}?session=${session}&_HLS_msn=${last + 1}`);
+    assert.equal((await kick(session)).status, 200);
+    assert.equal((await waiting).status, 403);
+    assert.equal((await get(path)).status, 403, 'without a session');
+    assert.equal((await get(`${path}?session=${session}`)).status, 403, 'with the old one');
+    assert.equal(
+      (await get(path, { 'user-agent': 'another-player' })).status,
+      200,
+      'another program behind the address',
+    );
+    assert.equal((await get(`${path}?session=own`)).status, 200, 'who has a session of its own');
+    await other.close();
+  });
 });

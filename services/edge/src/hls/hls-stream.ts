@@ -79,9 +79,9 @@ export class HlsStream {
     this.#segmenter?.push(message);
   }
 
-  /** The media playlist; undefined while there is nothing. `query` follows every file's name. */
-  playlist(folder: string, query: string): Buffer | undefined {
-    if (!this.#init || !this.hasMedia) return undefined;
+  /** The media playlist, empty while there is nothing. `query` follows every file's name. */
+  playlist(folder: string, query: string): string {
+    if (!this.#init || !this.hasMedia) return '';
     if (this.#pieces?.folder !== folder) {
       const { segmentMs, partMs } = this.#limits;
       const segments = this.#segments.map((segment) => ({
@@ -91,19 +91,19 @@ export class HlsStream {
       const text = mediaPlaylist({ segments, segmentMs, partMs, folder, init: this.#init.name });
       this.#pieces = { folder, pieces: text.split(QUERY_MARK) };
     }
-    return Buffer.from(this.#pieces.pieces.join(query));
+    return this.#pieces.pieces.join(query);
   }
 
-  /** The multivariant playlist, which names the media playlist at `uri`; undefined while there is nothing. */
-  choice(uri: string): Buffer | undefined {
-    if (!this.hasMedia) return undefined;
+  /** The multivariant playlist, which names the media playlist at `uri`; empty while there is nothing. */
+  choice(uri: string): string {
+    if (!this.hasMedia) return '';
     const { video, audio, width, height } = this.#tracks;
     const codecs = [video, audio].filter((track) => track !== undefined).map(codecName);
     const rates = this.#segments.map(({ sizeBytes, durationMs }) => (sizeBytes * 8_000) / Math.max(durationMs, 1));
     const durationMs = this.#segments.reduce((sum, segment) => sum + segment.durationMs, 0);
     const meanBitrate = (this.#sizeBytes * 8_000) / Math.max(durationMs, 1);
     const peakBitrate = Math.max(...rates);
-    return Buffer.from(choicePlaylist({ uri, codecs, peakBitrate, meanBitrate, width, height }));
+    return choicePlaylist({ uri, codecs, peakBitrate, meanBitrate, width, height });
   }
 
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
