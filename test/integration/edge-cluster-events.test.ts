@@ -33,6 +33,7 @@ describe('a cluster with a node that measures', () => {
       node: { name, role },
       nats: { servers: [pipeline.nats.url] },
       relay: { wantedOrigins: WANTED },
+      stream: { newestWins: ['open'] },
     });
   const row = (sql: string) =>
     waitFor(sql, async () => {
@@ -56,6 +57,7 @@ describe('a cluster with a node that measures', () => {
       relay: { host, port: 0, keys: [TEST_RELAY_KEY], wantedOrigins: WANTED },
       nats: { servers: [pipeline.nats.url] },
       telemetry: { intervalMs: 500 },
+      stream: { newestWins: ['open'] },
     };
     edgeA = await startNode({ config: loadConfig({ values }), logger: createLogger('edge-a', 'silent') });
   });
@@ -141,6 +143,33 @@ describe('a cluster with a node that measures', () => {
       `SELECT toUInt32(sum(value)) AS count FROM samples WHERE metric = 'live.stream.changes' AND attributes['change'] = 'published' HAVING count >= 2`,
     );
     assert.ok(Number(counted.count) >= 2);
+  });
+
+  it('writes that a stream was taken by another node, and that NATS was away and agreed later', async () => {
+    const [edgeB] = others as [NodeProcess];
+    const changes = (stream: string) =>
+      waitFor(`changes of ${stream}`, async () => {
+        const found = await pipeline.rows(
+          `SELECT change, cause, from_node, to_node FROM stream_changes WHERE stream = '${stream}' AND node = 'edge-a' ORDER BY time`,
+        );
+        return found.length >= 2 ? found.map((change) => Object.values(change)) : undefined;
+      });
+    const older = await publishClip(`rtmp://${edgeA.addresses.rtmp}/open/taken`);
+    const newer = await publishClip(edgeB.rtmpUrl('open/taken'));
+    await older.closed;
+    assert.deepEqual(await changes('taken'), [
+      ['published', 'free', '', 'edge-a'],
+      ['lost', 'taken', 'edge-a', 'edge-b'],
+    ]);
+    await newer.close();
+    await pipeline.nats.kill9();
+    const alone = await publishClip(`rtmp://${edgeA.addresses.rtmp}/live/alone`);
+    await pipeline.nats.restart();
+    assert.deepEqual(await changes('alone'), [
+      ['published', 'nats-away', '', 'edge-a'],
+      ['settled', 'free', '', 'edge-a'],
+    ]);
+    await alone.close();
   });
 
   it('marks a node while it drains', async () => {
