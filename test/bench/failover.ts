@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- failover [--rounds 5] [--kinds TEXT] [--json]`: what viewers see when something under them fails, as
- * percentiles of the longest pause between two video frames, per kind of failure (`--kinds` picks those whose names hold
- * the text). Every node is a process of its own; viewers watch on all edges but the publisher's, through two origins.
+ * percentiles of the longest pause between two video frames, and the media time missing, per kind of failure (`--kinds` picks
+ * those whose names hold the text). Every node is a process of its own; viewers watch on all edges but the publisher's,
+ * through two origins.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -29,6 +30,8 @@ const VIEWERS = 10;
 /** What the viewers see is noted for so long after a failure. */
 const WATCH_MS = 5_000;
 const STREAM = 'live/failover';
+const streamsOf = ({ streams = 1 }: Kind) =>
+  Array.from({ length: streams }, (_, i) => (i === 0 ? STREAM : `${STREAM}-${i}`));
 
 const nats = await startNats();
 const settings = (name: string, role: 'edge' | 'origin'): PartialConfig => ({
@@ -39,6 +42,8 @@ const settings = (name: string, role: 'edge' | 'origin'): PartialConfig => ({
 interface Round {
   /** The longest pause of each viewer. */
   pausesMs: number[];
+  /** Media time missing of each. */
+  missingMs: number[];
   /** Viewers that were disconnected. */
   cut: number;
   /** Time until edges were elected, where that is asked. */
@@ -50,16 +55,24 @@ async function round(kind: Kind): Promise<Round> {
   const origins = await Promise.all(['origin-1', 'origin-2'].map((name) => startNodeProcess(settings(name, 'origin'))));
   const names = Array.from({ length: kind.edges ?? 3 }, (_, i) => `edge-${i + 1}`);
   const edges = await Promise.all(names.map((name) => startNodeProcess(settings(name, 'edge'))));
-  const [edgeA, ...others] = edges as [NodeProcess, ...NodeProcess[]];
-  const publishers: ClipPublisher[] = [await publishClip(edgeA.rtmpUrl(STREAM))];
+  const streams = streamsOf(kind);
+  const place = (i: number) => edges[i % edges.length] as NodeProcess;
+  const publishers: ClipPublisher[] = await Promise.all(streams.map((name, i) => publishClip(place(i).rtmpUrl(name))));
   let viewers: GapViewer[] = [];
   try {
-    const places = Array.from({ length: VIEWERS }, (_, i) => others[i % others.length] as NodeProcess);
-    viewers = await Promise.all(places.map((edge) => watch(edge.rtmpUrl(STREAM))));
-    const origin = await waitFor('all viewers behind one origin', async () => {
-      const carrying = await Promise.all(origins.map(carries));
-      const one = carrying.filter(Boolean).length === 1 ? origins[carrying.indexOf(true)] : undefined;
-      return viewers.every((viewer) => viewer.frames > 50) ? one : undefined;
+    // Each stream is watched on all edges but its publisher's.
+    const seats = streams.flatMap((name, i) =>
+      Array.from({ length: Math.ceil(VIEWERS / streams.length) }, (_, seat) => ({
+        name,
+        edge: place(i + 1 + (seat % (edges.length - 1))),
+      })),
+    );
+    viewers = await Promise.all(seats.map(({ name, edge }) => watch(edge.rtmpUrl(name))));
+    const origin = await waitFor('all viewers behind one origin per stream', async () => {
+      const carried = await Promise.all(origins.map(carriedBy));
+      const areSettled = streams.every((name) => carried.filter((names) => names.includes(name)).length === 1);
+      const one = origins[carried.findIndex((names) => names.includes(STREAM))];
+      return areSettled && viewers.every((viewer) => viewer.frames > 50) ? one : undefined;
     });
     const publisher = publishers[0] as ClipPublisher;
     const republish = async (edge: NodeProcess) => {
@@ -76,7 +89,8 @@ async function round(kind: Kind): Promise<Round> {
     await failing;
     await sleep(WATCH_MS);
     const pausesMs = viewers.map((viewer) => Math.max(0, viewer.longestPauseMs() - (kind.awayMs ?? 0)));
-    return { pausesMs, cut: viewers.filter((viewer) => viewer.isClosed).length, electedMs };
+    const missingMs = viewers.map((viewer) => viewer.missingMs());
+    return { pausesMs, missingMs, cut: viewers.filter((viewer) => viewer.isClosed).length, electedMs };
   } finally {
     for (const viewer of viewers) viewer.close();
     for (const { client } of publishers) client.close();
@@ -84,9 +98,10 @@ async function round(kind: Kind): Promise<Round> {
   }
 }
 
-async function carries(origin: NodeProcess): Promise<boolean> {
+async function carriedBy(origin: NodeProcess): Promise<string[]> {
   const response = await fetch(origin.httpUrl('/streams'));
-  return ((await response.json()) as { streams: unknown[] }).streams.length > 0;
+  const { streams } = (await response.json()) as { streams: { app: string; name: string }[] };
+  return streams.map(({ app, name }) => `${app}/${name}`);
 }
 
 function standsBy(edge: NodeProcess): Promise<boolean> {
@@ -119,7 +134,7 @@ const results: object[] = [];
 try {
   for (const kind of KINDS.filter(({ name }) => name.includes(options.kinds))) {
     const rounds: Round[] = [];
-    for (let i = 0; i < Math.min(ROUNDS, kind.mostRounds ?? ROUNDS); i += 1) rounds.push(await round(kind));
+    for (let i = 0; i < ROUNDS; i += 1) rounds.push(await round(kind));
     const pausesMs = rounds.flatMap((one) => one.pausesMs);
     const electedMs = rounds.flatMap((one) => one.electedMs ?? []);
     const cut = rounds.reduce((sum, one) => sum + one.cut, 0);
@@ -132,6 +147,7 @@ try {
       p50Ms: p50,
       p95Ms: p95,
       maxMs: max,
+      missingMaxMs: Math.max(...rounds.flatMap((one) => one.missingMs)),
       targetMs: kind.targetMs,
       ...(electedMs.length === 0
         ? {}

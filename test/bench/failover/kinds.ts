@@ -7,11 +7,12 @@ import type { ClipPublisher } from '@weir/test/harness/rtmp-viewer';
 /** A cluster with viewers, in which something is to fail. */
 export interface Stage {
   nats: TestNats;
-  /** The origin the viewers' stream comes through. */
+  /** The origin the (first) stream comes through. */
   origin: NodeProcess;
   origins: NodeProcess[];
-  /** The publisher is on the first one. */
+  /** The publisher is on the first one, of further streams on the next. */
   edges: NodeProcess[];
+  /** The first stream's. */
   publisher: ClipPublisher;
   /** Publishes the same stream on `edge` as soon as its name is free. */
   republish(edge: NodeProcess): Promise<void>;
@@ -27,8 +28,8 @@ export interface Kind {
   awayMs?: number;
   /** Default 3. */
   edges?: number;
-  /** Rounds at most, for what takes long. */
-  mostRounds?: number;
+  /** Published at the same time, each on another edge. Default 1. */
+  streams?: number;
   /** How long it is until edges are elected origins is measured too, against this target. */
   electedTargetMs?: number;
   fail(stage: Stage): Promise<void>;
@@ -91,13 +92,13 @@ export const KINDS: readonly Kind[] = [
     name: 'all origins of 8 edges killed',
     targetMs: 3_000,
     edges: 8,
+    streams: 4,
     electedTargetMs: 5_000,
     fail: async ({ origins }) => void (await Promise.all(origins.map((origin) => origin.kill9()))),
   },
   {
     name: 'NATS away for 60 s',
     targetMs: NO_GAP_MS,
-    mostRounds: 1,
     async fail({ nats }) {
       await nats.stop();
       await sleep(NATS_AWAY_MS);
