@@ -4,7 +4,7 @@
  * from every frame. The node has core 0, everything else core 1; so the figures are above what the node adds by what this
  * process takes to read, never below.
  *
- *   npm run bench -- rtmp-delay [--viewers 50] [--windows 0,50,100,350] [--for 10] [--low-latency] [--json]
+ *   npm run bench -- rtmp-delay [--viewers 50] [--windows 0,50,100,350] [--for 10] [--low-latency] [--without-telemetry] [--json]
  *
  * --low-latency plays from an app in stream.lowLatencyApps, whose window stays small while the usual one is what is given.
  */
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     windows: { type: 'string', default: '0,50,100,350' },
     for: { type: 'string', default: '10' },
     'low-latency': { type: 'boolean', default: false },
+    'without-telemetry': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -73,7 +74,7 @@ async function measure(windowMs: number) {
         lowLatencyApps: ['quick'],
       },
     },
-    { core: '0' },
+    { core: '0', measures: !values['without-telemetry'] },
   );
   const clients: RtmpClient[] = [];
   const [host = '', port = ''] = node.addresses.rtmp.split(':');
@@ -124,6 +125,7 @@ async function measure(windowMs: number) {
       windowMs,
       viewers: Number(values.viewers),
       lowLatency: values['low-latency'],
+      measures: !values['without-telemetry'],
       videoMs: distribution(delays.video),
       audioMs: distribution(delays.audio),
       messages: delays.video.length + delays.audio.length,
