@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { CloseReason, ConnectionRole, Protocol } from '@weir/contracts/events';
-import type { AppSnapshot, ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
+import type { ConnectionOpened, MediaObserver, MediaSnapshot } from '../stats.ts';
+import { Tally, type TallyEntry } from './tally.ts';
 
 /** What the book needs to know of a socket; viewers without a lasting connection count their bytes themselves. */
 export type CountedSocket = Pick<
@@ -58,8 +59,8 @@ export type BookSnapshot = Pick<
 
 type CountKey = string;
 const MAX_USER_AGENT = 200;
-/** Apps told apart; what belongs to further ones goes under the empty name. Totals may not shrink, so none is forgotten. */
-const MAX_APPS = 5_000;
+/** Of figures that are looked at again and again, not told: their bytes may be so old. */
+const STALE_MS = 900;
 
 /** One per node. */
 export class Connections {
@@ -67,12 +68,9 @@ export class Connections {
   limit: number;
   readonly #observer: MediaObserver;
   readonly #open = new Set<OpenConnection>();
-  readonly #opened = new Map<CountKey, number>();
+  readonly #tally = new Tally();
   readonly #closed = new Map<CountKey, number>();
   readonly #refused = new Map<CountKey, number>();
-  readonly #io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
-  /** Of closed publishers and viewers. */
-  readonly #apps = new Map<string, { bytesIn: number; bytesOut: number }>();
   #accepted = 0;
 
   constructor(limit: number, observer: MediaObserver) {
@@ -87,9 +85,7 @@ export class Connections {
 
   /** Open connections of one role. */
   count(role: ConnectionRole): number {
-    let count = 0;
-    for (const connection of this.#open) if (connection.opened.role === role) count += 1;
-    return count;
+    return this.#tally.count(role);
   }
 
   /** Takes a place for a new client; false when there is none. Given back when its socket closes. */
@@ -117,17 +113,16 @@ export class Connections {
       userAgent: info.userAgent.slice(0, MAX_USER_AGENT),
       openedAtMs: Date.now(),
     };
+    const tallied = this.#tally.add({ role, protocol, app: info.app, socket });
     const connection: OpenConnection = {
       id: opened.id,
       opened,
       socket,
       kick: info.kick,
       framesDropped: 0,
-      close: (reason) => this.#close(connection, reason),
+      close: (reason) => this.#close(connection, tallied, reason),
     };
     this.#open.add(connection);
-    this.#bytesOf(this.#appOf(opened));
-    add(this.#opened, `${role} ${protocol}`);
     this.#observer.connectionOpened(opened);
     return connection;
   }
@@ -139,60 +134,33 @@ export class Connections {
 
   /** Bytes that belong to a role and to no connection in the book (pulls from other nodes). */
   addIo(role: ConnectionRole, bytesIn: number, bytesOut: number): void {
-    const io = this.#ioOf(role);
-    io.bytesIn += bytesIn;
-    io.bytesOut += bytesOut;
+    this.#tally.addMoved(role, { bytesIn, bytesOut });
   }
 
-  /** The connections' part of a snapshot. */
-  snapshot(): BookSnapshot {
-    const open = new Map<CountKey, number>();
-    const io = new Map<ConnectionRole, { bytesIn: number; bytesOut: number }>();
-    for (const role of ['publisher', 'viewer', 'relay'] as const) io.set(role, { ...this.#ioOf(role) });
-    const apps = new Map<string, AppSnapshot>();
-    for (const [app, bytes] of this.#apps) apps.set(app, { app, viewers: 0, publishers: 0, ...bytes });
-    let sendQueueBytes = 0;
-    for (const { opened, socket } of this.#open) {
-      const { bytesRead, bytesWritten = 0 } = socket;
-      add(open, `${opened.role} ${opened.protocol}`);
-      const total = io.get(opened.role) as { bytesIn: number; bytesOut: number };
-      total.bytesIn += bytesRead;
-      total.bytesOut += bytesWritten;
-      sendQueueBytes += socket.writableLength;
-      if (opened.role === 'relay') continue;
-      const app = apps.get(this.#appOf(opened)) as AppSnapshot;
-      app[opened.role === 'viewer' ? 'viewers' : 'publishers'] += 1;
-      if (opened.role === 'viewer') app.bytesOut += bytesWritten;
-      else app.bytesIn += bytesRead;
-    }
+  /** The connections' part of a snapshot; bytes as they were at most `maxAgeMs` ago (reading them takes a walk over all). */
+  snapshot(maxAgeMs = 0): BookSnapshot {
     return {
-      connections: [...this.#opened].map(([key, opened]) => ({ ...roleOf(key), open: open.get(key) ?? 0, opened })),
-      closed: [...this.#closed].map(([key, count]) => ({
-        ...roleOf(key),
-        reason: key.split(' ')[2] as CloseReason,
-        count,
-      })),
+      ...this.#tally.sums(maxAgeMs),
+      closed: [...this.#closed].map(([key, count]) => {
+        const [role, protocol, reason] = key.split(' ') as [ConnectionRole, Protocol, CloseReason];
+        return { role, protocol, reason, count };
+      }),
       refused: [...this.#refused].map(([key, count]) => {
         const [protocol, reason] = key.split(' ') as [Protocol, CloseReason];
         return { protocol, reason, count };
       }),
       connectionLimit: this.limit,
-      io: [...io].map(([role, bytes]) => ({ role, ...bytes })),
-      apps: [...apps.values()],
-      sendQueueBytes,
     };
   }
 
-  /** What viewers of each app were handed, total; a small part of a snapshot, for who asks often. */
+  /** The same for who looks again and again: however many do, it costs about one walk a second. */
+  recent(): BookSnapshot {
+    return this.snapshot(STALE_MS);
+  }
+
+  /** What viewers of each app were handed, total. */
   sentByApp(): Map<string, number> {
-    const sent = new Map<string, number>();
-    for (const [app, { bytesOut }] of this.#apps) sent.set(app, bytesOut);
-    for (const { opened, socket } of this.#open) {
-      if (opened.role !== 'viewer') continue;
-      const app = this.#appOf(opened);
-      sent.set(app, (sent.get(app) ?? 0) + (socket.bytesWritten ?? 0));
-    }
-    return sent;
+    return new Map(this.snapshot().apps.map(({ app, bytesOut }) => [app, bytesOut]));
   }
 
   /** Every open connection; a copy. */
@@ -200,15 +168,12 @@ export class Connections {
     return [...this.#open];
   }
 
-  #close(connection: OpenConnection, reason: CloseReason): void {
+  #close(connection: OpenConnection, tallied: TallyEntry, reason: CloseReason): void {
     if (!this.#open.delete(connection)) return;
+    this.#tally.remove(tallied);
     const { opened, socket } = connection;
     const bytesIn = socket.bytesRead;
     const bytesQueued = socket.bytesWritten ?? 0;
-    this.addIo(opened.role, bytesIn, bytesQueued);
-    const app = this.#bytesOf(this.#appOf(opened));
-    if (opened.role === 'viewer') app.bytesOut += bytesQueued;
-    else if (opened.role === 'publisher') app.bytesIn += bytesIn;
     add(this.#closed, `${opened.role} ${opened.protocol} ${reason}`);
     this.#observer.connectionClosed({
       ...opened,
@@ -220,34 +185,8 @@ export class Connections {
       closedAtMs: Date.now(),
     });
   }
-
-  /** The name its bytes go under. */
-  #appOf({ app }: Pick<ConnectionOpened, 'app'>): string {
-    return this.#apps.has(app) || this.#apps.size < MAX_APPS ? app : '';
-  }
-
-  #bytesOf(app: string): { bytesIn: number; bytesOut: number } {
-    const known = this.#apps.get(app);
-    if (known) return known;
-    const bytes = { bytesIn: 0, bytesOut: 0 };
-    this.#apps.set(app, bytes);
-    return bytes;
-  }
-
-  #ioOf(role: ConnectionRole): { bytesIn: number; bytesOut: number } {
-    const known = this.#io.get(role);
-    if (known) return known;
-    const io = { bytesIn: 0, bytesOut: 0 };
-    this.#io.set(role, io);
-    return io;
-  }
 }
 
 function add(counts: Map<CountKey, number>, key: CountKey): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-function roleOf(key: CountKey): { role: ConnectionRole; protocol: Protocol } {
-  const [role, protocol] = key.split(' ') as [ConnectionRole, Protocol];
-  return { role, protocol };
 }

@@ -8,9 +8,10 @@ import type { CloseReason } from '@weir/contracts/events';
 import { relayMark } from '../relay/mark.ts';
 import { CatchUp, type CatchUpHub } from './catch-up.ts';
 import type { Encoding, EncodingName, Encodings } from './encoding.ts';
+import { GROUPS } from './flush-run.ts';
 import { HubLog } from './hub-log.ts';
 import { Lane, type LaneHub } from './lane.ts';
-import { type Flushable, GROUPS, type MergeClock } from './merge-clock.ts';
+import type { Flushable, MergeClock } from './merge-clock.ts';
 import { type OpeningSource, openingFor } from './opening.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -144,9 +145,11 @@ export class FanOut implements Flushable, LaneHub, CatchUpHub {
     this.#options.clock.changed(this, waitingBytes > URGENT_BYTES);
   }
 
-  flush(group: number): void {
-    for (const lane of this.#lanes.values()) lane.flush(group);
+  flush(group: number): number {
+    let written = 0;
+    for (const lane of this.#lanes.values()) written += lane.flush(group);
     if (this.log.end - this.log.start > TRIM_ABOVE) this.#trim();
+    return written;
   }
 
   /** Puts out viewers that take nothing; called about once a second. */

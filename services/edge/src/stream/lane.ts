@@ -3,9 +3,9 @@
  * buffer, made once and shared, one socket.write per viewer. Before it: the hub's log; after it: the kernel.
  */
 import type { Encoding } from './encoding.ts';
+import { GROUPS } from './flush-run.ts';
 import type { HubLog, HubMessage } from './hub-log.ts';
 import { AUDIO } from './media.ts';
-import { GROUPS } from './merge-clock.ts';
 import type { LanePlace, Viewer } from './viewer.ts';
 
 /** A group takes this many viewers of one stream before the next one is opened, so that small streams make one buffer. */
@@ -93,11 +93,14 @@ export class Lane {
     return this.#groups.flat();
   }
 
-  /** Sends one group what it has not had. The only allocation besides Node's own is the shared buffer. */
-  flush(group: number): void {
+  /**
+   * Sends one group what it has not had; returns how many viewers it has. The only allocation besides Node's own is the
+   * shared buffer.
+   */
+  flush(group: number): number {
     const viewers = this.#groups[group] as Viewer[];
     const end = this.#hub.log.end;
-    if (viewers.length === 0 || this.#served[group] === end) return;
+    if (viewers.length === 0 || this.#served[group] === end) return 0;
     const limit = this.#hub.viewerQueueBytes;
     let bufferStart = -1;
     let buffer: Buffer | undefined;
@@ -115,6 +118,7 @@ export class Lane {
       this.bytesOut += buffer.length;
     }
     this.#served[group] = end;
+    return viewers.length;
   }
 
   /** Writes messages to one viewer alone, `prefix` ahead of them. */

@@ -1,7 +1,9 @@
 // The merge window: at once for few, growing with viewers and with a busy loop, never out of its bounds, steady.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { adaptWindow, type Flushable, GROUPS, MergeClock } from './merge-clock.ts';
+import { GROUPS } from './flush-run.ts';
+import { type Flushable, MergeClock } from './merge-clock.ts';
+import { adaptWindow } from './merge-window.ts';
 
 const calm = { nowMs: 0, minMs: 0, maxMs: 350, busy: 0.1 };
 const at = (viewers: number) => ({ viewers, writesAtOnce: viewers * 68 });
@@ -37,8 +39,9 @@ class Recorder implements Flushable {
   messageCount = 0;
   readonly flushed: { group: number; atMs: number }[] = [];
 
-  flush(group: number): void {
+  flush(group: number): number {
     this.flushed.push({ group, atMs: performance.now() });
+    return 0;
   }
 }
 
@@ -62,14 +65,14 @@ describe('the merge clock', () => {
     const counts = new Array<number>(GROUPS).fill(0);
     for (const { group } of hub.flushed) counts[group] = (counts[group] ?? 0) + 1;
     assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(' '));
-    // 1,600 viewers in steps of 200 at most: 8 steps of 3 groups, 15 ms apart (the first window began with few).
+    // 1,600 viewers in steps of 400 at most: 4 steps of 6 groups, 30 ms apart (the first window began with few).
     const steps = hub.flushed.slice(2 * GROUPS, 3 * GROUPS);
     const first = steps[0]!;
     assert.deepEqual(
-      steps.slice(0, 3).map(({ group }) => group),
-      [first.group, first.group + 1, first.group + 2],
+      steps.slice(0, 6).map(({ group }) => group),
+      Array.from({ length: 6 }, (_, i) => first.group + i),
     );
-    assert.ok(steps[3]!.atMs - first.atMs > 5);
+    assert.ok(steps[6]!.atMs - first.atMs > 10);
   });
 
   it('without a window flushes at the end of the turn that brought messages, once', async () => {

@@ -4,37 +4,28 @@
  * at once while that costs few writes, then growing with viewers and with a busy loop up to its bound.
  */
 import { performance } from 'node:perf_hooks';
+import { type FlushedHub, FlushRun, GROUPS } from './flush-run.ts';
+import { adaptWindow, type MergeWindow } from './merge-window.ts';
 
-/** Phase groups. Divisible by each of the steps: that many flushes a window, as viewers grow. */
-export const GROUPS = 24;
+/** Flushes a window, as viewers grow; each divides {@link GROUPS}. */
 const STEPS = [1, 2, 3, 4, 6, 8, 12, 24] as const;
-/** Viewers written to in one flush at most, until {@link GROUPS} flushes are not enough. A write takes some 20 µs. */
-const VIEWERS_PER_FLUSH = 200;
+/**
+ * Viewers written to on one tick of the grid at most, until {@link GROUPS} ticks are not enough. Fewer at a time cost more
+ * each, more would crowd the network; that they do not hold the loop is the flush run's doing.
+ */
+const VIEWERS_PER_FLUSH = 400;
 /** Least time between two flushes on the grid. */
 const MIN_STEP_MS = 5;
-/** Writes a second the node spends on fan-out before it merges more. About 5 % of a core. */
-const WRITES_PER_SECOND = 5_000;
 const ADAPT_INTERVAL_MS = 1_000;
 /** The longest flush is told of so many intervals. */
 const FLUSHES_KEPT = 10;
-/** Loop utilisation above which the window grows whatever the viewers, and below which it may shrink. */
-const BUSY = 0.75;
-const CALM = 0.6;
 
 /** What the clock drives: a hub. */
-export interface Flushable {
-  /** Sends one phase group what it has not had. */
-  flush(group: number): void;
+export interface Flushable extends FlushedHub {
   /** Viewers and relays attached. */
   readonly viewerCount: number;
   /** Messages that came in, total. */
   readonly messageCount: number;
-}
-
-/** Bounds of the window; equal = fixed. */
-export interface MergeWindow {
-  minMs: number;
-  maxMs: number;
 }
 
 /** One per node. */
@@ -44,6 +35,8 @@ export class MergeClock {
   #bounds: MergeWindow;
   readonly #hubs = new Map<Flushable, number>();
   readonly #dirty = new Set<Flushable>();
+  readonly #gridRun = new FlushRun((sliceMs) => this.#held(sliceMs));
+  readonly #dirtyRun = new FlushRun((sliceMs) => this.#held(sliceMs));
   readonly #load: number[] = new Array<number>(GROUPS).fill(0);
   readonly #adaptTimer: NodeJS.Timeout;
   #utilization = performance.eventLoopUtilization();
@@ -119,21 +112,20 @@ export class MergeClock {
 
   close(): void {
     clearInterval(this.#adaptTimer);
-    clearTimeout(this.#timer);
+    this.#stopGrid();
     clearImmediate(this.#immediate);
-    this.#timer = undefined;
+    this.#dirtyRun.cancel();
     this.#hubs.clear();
     this.#dirty.clear();
   }
 
   #flushDirty(): void {
-    this.#immediate = undefined;
-    const startMs = performance.now();
-    for (const hub of this.#dirty) {
-      for (let group = 0; group < GROUPS; group += 1) hub.flush(group);
-    }
+    const hubs = [...this.#dirty];
     this.#dirty.clear();
-    this.#held(performance.now() - startMs);
+    // What comes while it takes its turns is flushed after it.
+    this.#dirtyRun.start(hubs, 0, GROUPS, () => {
+      this.#immediate = this.#dirty.size === 0 ? undefined : setImmediate(() => this.#flushDirty());
+    });
   }
 
   #held(flushMs: number): void {
@@ -142,14 +134,20 @@ export class MergeClock {
   }
 
   #startGrid(): void {
-    clearTimeout(this.#timer);
+    this.#stopGrid();
     this.#gridStart = performance.now();
     this.#tick = 0;
     this.#steps = this.#stepsFor();
     this.#arm();
   }
 
-  /** Flushes a window: enough to keep each short, not so many that they come closer than the loop can keep apart. */
+  #stopGrid(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#gridRun.cancel();
+  }
+
+  /** Ticks a window: enough to keep each short, not so many that they come closer than the loop can keep apart. */
   #stepsFor(): number {
     const wanted = this.#viewers / VIEWERS_PER_FLUSH;
     const steps = STEPS.find((count) => count >= wanted) ?? GROUPS;
@@ -171,11 +169,10 @@ export class MergeClock {
     this.#tick += 1;
     const perStep = GROUPS / this.#steps;
     const first = (this.#tick % this.#steps) * perStep;
-    const startMs = performance.now();
-    for (const hub of this.#hubs.keys()) {
-      for (let group = first; group < first + perStep; group += 1) hub.flush(group);
-    }
-    this.#held(performance.now() - startMs);
+    this.#gridRun.start(this.#hubs.keys(), first, first + perStep, () => this.#nextTick(first));
+  }
+
+  #nextTick(first: number): void {
     // Ticks the loop was too late for are made up for one after the other, but at most one window of them.
     const late = Math.floor(((performance.now() - this.#gridStart) * this.#steps) / this.windowMs) - this.#tick;
     if (late > this.#steps) this.#tick += late - this.#steps;
@@ -200,31 +197,8 @@ export class MergeClock {
   #setWindow(windowMs: number): void {
     if (windowMs === this.windowMs) return;
     this.windowMs = windowMs;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopGrid();
     if (windowMs === 0) for (const hub of this.#hubs.keys()) this.changed(hub);
     else if (this.#viewers > 0) this.#startGrid();
   }
-}
-
-/** What the window is chosen by. */
-export interface WindowLoad extends MergeWindow {
-  /** The window in force. */
-  nowMs: number;
-  viewers: number;
-  /** Writes of the last second if every message had been written to every viewer at once. */
-  writesAtOnce: number;
-  /** Share of the last second in which the loop was busy. */
-  busy: number;
-}
-
-/** The next window, ms. Moves only when it pays (a quarter), so that the grid stays put under a steady load. */
-export function adaptWindow(load: WindowLoad): number {
-  const { nowMs, viewers, writesAtOnce, busy, minMs, maxMs } = load;
-  let wanted = writesAtOnce <= WRITES_PER_SECOND ? 0 : (viewers * 1_000) / WRITES_PER_SECOND;
-  if (busy > BUSY) wanted = Math.max(wanted, nowMs * 1.5, 20);
-  else if (busy > CALM) wanted = Math.max(wanted, nowMs);
-  const next = Math.round(Math.min(maxMs, Math.max(minMs, wanted)));
-  if (next === minMs || next === maxMs) return next;
-  return next > nowMs * 1.25 || next < nowMs * 0.75 ? next : nowMs;
 }

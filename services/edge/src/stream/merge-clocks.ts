@@ -2,7 +2,8 @@
  * The merge clocks of a process: one for all apps, one for those with low latency, whose window stays small under a load
  * that makes the other one grow. Before it: configuration; after it: hubs, which are flushed by the clock of their app.
  */
-import { MergeClock, type MergeWindow } from './merge-clock.ts';
+import { MergeClock } from './merge-clock.ts';
+import type { MergeWindow } from './merge-window.ts';
 
 /** Options of {@link MergeClocks}. */
 export interface MergeClocksOptions {

@@ -54,7 +54,7 @@ export class Viewer {
   queueAgeMs = 0;
   /** For how long the kernel had taken nothing of a queue when it was last looked at, ms. */
   stuckMs = 0;
-  /** Bytes the kernel had taken when the queue was last looked at, and since when it has not moved. */
+  /** Bytes the kernel had taken when a queue was last looked at, and since when it has not moved; 0: there was none. */
   #delivered = 0;
   #stuckSinceMs = 0;
   /** Earlier looks, oldest first: the bytes handed over by then, some of which are still queued. */
@@ -77,6 +77,14 @@ export class Viewer {
 
   /** Looks at the queue; about once a second. */
   look(nowMs: number): void {
+    if (this.socket.writableLength === 0) {
+      // Nearly every viewer at nearly every look: nothing else of its socket is read.
+      this.stuckMs = 0;
+      this.queueAgeMs = 0;
+      this.#stuckSinceMs = 0;
+      if (this.#looks.length > 0) this.#looks.length = 0;
+      return;
+    }
     const handed = this.socket.bytesWritten;
     const queued = untakenBytes(this.socket, handed);
     const delivered = handed - queued;

@@ -43,16 +43,8 @@ export class CrewBook extends Connections {
     return count;
   }
 
-  override sentByApp(): Map<string, number> {
-    const sent = super.sentByApp();
-    for (const { apps } of [...this.#parts.values(), ...(this.#gone ? [this.#gone] : [])]) {
-      for (const { app, bytesOut } of apps) sent.set(app, (sent.get(app) ?? 0) + bytesOut);
-    }
-    return sent;
-  }
-
-  override snapshot(): Book {
-    return sum([super.snapshot(), ...(this.#gone ? [this.#gone] : []), ...this.#parts.values()]);
+  override snapshot(maxAgeMs = 0): Book {
+    return sum([super.snapshot(maxAgeMs), ...(this.#gone ? [this.#gone] : []), ...this.#parts.values()]);
   }
 }
 

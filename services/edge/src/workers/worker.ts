@@ -100,7 +100,7 @@ async function startWorker(
   const ownProcess = processMetrics();
   const state = (): ToPrimary => {
     const { windowMs: mergeWindowMs, longestFlushMs } = clocks;
-    return { kind: 'pulse', book: connections.snapshot(), mergeWindowMs, longestFlushMs };
+    return { kind: 'pulse', book: connections.recent(), mergeWindowMs, longestFlushMs };
   };
   const pulse = () => {
     events.flush();
