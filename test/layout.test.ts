@@ -1,6 +1,8 @@
 /** Keeps the shape of the house: each rule is run over the repository, and over a small wrong one to show that it bites. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CLOSE_REASONS } from '@weir/contracts/events';
+import { errorViolations } from './layout/errors.ts';
 import { sourceViolations, topLevelViolations, workspaceViolations } from './layout/files.ts';
 import { importViolations } from './layout/imports.ts';
 import { type RepositoryFile, readRepository } from './layout/repository.ts';
@@ -25,6 +27,9 @@ describe('the repository', () => {
   it('has source files that are commented, named and sized as agreed', () => {
     assert.deepEqual(sourceViolations(files), []);
   });
+  it('tells of every error code and close reason of the edge, and of none that is gone', () => {
+    assert.deepEqual(errorViolations(files, CLOSE_REASONS), []);
+  });
 });
 
 describe('the layout rules', () => {
@@ -46,6 +51,21 @@ describe('the layout rules', () => {
     assert.ok(found.includes('services/edge/package.json asks for fastify ^5.0.0, which is no exact version'));
     assert.ok(found.includes('services/chat is no service of the house'));
     assert.ok(found.includes('services/edge/README.md is missing'));
+  });
+
+  it('refuse an error code or reason that is not told of, and one that is told of and gone', () => {
+    const found = errorViolations(
+      [
+        source('services/edge/src/a.ts', "new WeirError('EDGE_NEW', ''); new ProtocolError('AMF', '');"),
+        source('services/edge/src/a.test.ts', "'EDGE_ONLY_TESTED'"),
+        source('services/edge/errors.md', '| `EDGE_PORT_TAKEN`, `EDGE_OLD` | see `EDGE_ELSEWHERE` |\n| `kicked` | |\n'),
+      ],
+      ['kicked', 'silent'],
+    );
+    assert.deepEqual(
+      found.map((sentence) => sentence.split(' ').slice(1, 3).join(' ')),
+      ['lacks EDGE_NEW', 'lacks EDGE_RTMP_AMF', 'lacks silent', 'has EDGE_OLD,'],
+    );
   });
 
   it('refuse a lock file that was forgotten', () => {

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 /** One file; `path` from the repository's root, with `/`. */
 export interface RepositoryFile {
   path: string;
-  /** Empty for files that are not source text. */
+  /** Empty for files that are neither source text nor a document. */
   text: string;
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const SOURCE = /\.(ts|mjs|js|json)$/;
+const SOURCE = /\.(ts|mjs|js|json|md)$/;
 
 /** All files of the working tree that git does not ignore. */
 export function readRepository(): RepositoryFile[] {
