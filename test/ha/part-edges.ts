@@ -2,26 +2,17 @@
 // on the other, both through the virtual address. There is no director here (that is part-lvs.ts): the clients' cards carry
 // the directors' hardware addresses, so their frames look like those that directors pass on.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { loadTopology } from '@weir/contracts/topology/load';
-import { renderFolder } from '@weir/infra/render/folder';
-import { writeSecrets } from '@weir/infra/render/secrets';
-import { writeFolder } from '@weir/infra/render/write';
 import { whyWithout } from '@weir/test/harness/debian-tools';
 import { waitFor } from '@weir/test/harness/wait';
-import { fillSecrets } from './ns/fill-secrets.ts';
-import { end, type Namespace, Namespaces } from './ns/namespace.ts';
-import { printTable } from './table.ts';
-import type { Row } from './vm/results.ts';
+import { CLIP, Cluster, VIP } from './ns/cluster.ts';
+import type { Namespace } from './ns/namespace.ts';
+import { printTable, type Row } from './table.ts';
 
-const VIP = '10.9.0.100';
-const repository = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
-const CLIP = join(repository, 'services/cli/assets/demo.flv');
+const NODES = ['o1', 'o2', 'e1', 'e2'];
 const URL_THROUGH_VIP = `rtmp://${VIP}/live/ha`;
 
 const why = (await whyWithout(['nft', 'nats-server', 'curl', 'busybox'])) ?? withoutFfmpeg();
@@ -32,77 +23,28 @@ function withoutFfmpeg(): string | undefined {
 }
 
 describe('real edges behind their rendered firewalls', { skip: why ?? false }, () => {
-  const out = mkdtempSync(join(tmpdir(), 'weir-ha-'));
-  const namespaces = new Namespaces();
-  const machines = new Map<string, Namespace>();
-  const running = new Map<string, ChildProcess>();
   const rows: Row[] = [];
+  let cluster: Cluster;
   let publisher: Namespace;
   let viewer: Namespace;
 
   before(async () => {
-    const { topology } = loadTopology(fileURLToPath(new URL('./topology.yaml', import.meta.url)));
-    topology.software.path = repository;
-    writeFolder(out, renderFolder(topology));
-    const secrets = join(out, 'secrets.env');
-    writeSecrets(topology, secrets);
-    for (const [name, { address }] of Object.entries(topology.machines)) {
-      if (/^d\d|^e3/.test(name)) continue;
-      const machine = namespaces.add(name, `${address}/24`);
-      machines.set(name, machine);
-      for (const file of ['edge.yaml', 'origin.yaml', 'nats-server.conf'])
-        fillSecrets(join(out, name, 'files/etc/weir', file), secrets);
-      machine.must(`nft -f ${out}/${name}/files/etc/weir/firewall.nft`);
-      for (const folder of ['lib-weir', 'lib-nats']) mkdirSync(join(out, name, folder));
-      if (name.startsWith('e')) {
-        machine.must(`sysctl -q -e -p ${out}/${name}/files/etc/sysctl.d/60-weir.conf`);
-        machine.must(command(name, 'weir-address.service'));
-      }
-    }
-    start('n1', 'weir-nats.service');
-    for (const name of ['o1', 'o2']) start(name, 'weir-origin.service');
-    for (const name of ['e1', 'e2']) start(name, 'weir-edge.service');
-    publisher = client('pub', '10.9.0.1', topology.machines.d1?.mac ?? '', 'e1');
-    viewer = client('view', '10.9.0.2', topology.machines.d2?.mac ?? '', 'e2');
-    for (const [name, machine] of machines) {
-      if (name === 'n1') continue;
-      const port = name.startsWith('o') ? topology.ports.originNode : topology.ports.node;
-      await waitFor(
-        `${name} to be ready: ${logOf(name)}`,
-        () => machine.must(`curl -fsS http://127.0.0.1:${port}/readyz`).includes('true'),
-        { timeoutMs: 90_000, everyMs: 300 },
-      );
-    }
+    cluster = new Cluster(['n1', ...NODES]);
+    for (const name of ['n1', ...NODES]) cluster.start(name);
+    publisher = client('pub', '10.9.0.1', 'd1', 'e1');
+    viewer = client('view', '10.9.0.2', 'd2', 'e2');
+    for (const name of NODES) await cluster.ready(name);
   });
   after(async () => {
-    await namespaces.close();
+    await cluster?.close();
     printTable('real edges from rendered files', rows);
-    rmSync(out, { recursive: true, force: true });
   });
 
-  function command(name: string, unit: string): string {
-    const text = readFileSync(join(out, name, 'files/etc/systemd/system', unit), 'utf8');
-    return /^ExecStart=(.+)$/m.exec(text)?.[1] ?? '';
-  }
-
-  function start(name: string, unit: string): void {
-    const machine = machines.get(name) as Namespace;
-    const mounts = [
-      `${out}/${name}/files/etc/weir:/etc/weir`,
-      `${out}/${name}/lib-weir:/var/lib/weir`,
-      `${out}/${name}/lib-nats:/var/lib/nats`,
-    ];
-    running.set(name, machine.start(command(name, unit), { mounts, log: join(out, `${name}.log`) }));
-  }
-
-  function logOf(name: string): string {
-    return join(out, `${name}.log`);
-  }
-
   /** A client whose frames for the virtual address go to one edge's card, as a director would have sent them. */
-  function client(name: string, address: string, mac: string, edge: string): Namespace {
-    const namespace = namespaces.add(name, `${address}/24`);
-    const card = (machines.get(edge) as Namespace).must('cat /sys/class/net/eth0/address');
+  function client(name: string, address: string, director: string, edge: string): Namespace {
+    const namespace = cluster.namespaces.add(name, `${address}/24`);
+    const card = cluster.machine(edge).must('cat /sys/class/net/eth0/address');
+    const mac = cluster.topology.machines[director]?.mac ?? '';
     namespace.must(`ip link set eth0 address ${mac}; ip neigh replace ${VIP} lladdr ${card} dev eth0 nud permanent`);
     return namespace;
   }
@@ -118,7 +60,7 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
 
   it('a stream pushed through the virtual address to one edge plays through it from another', async () => {
     publisher.start(`ffmpeg -v error -re -stream_loop -1 -i ${CLIP} -c copy -f flv ${URL_THROUGH_VIP}`, {
-      log: logOf('ffmpeg'),
+      log: cluster.logPath('ffmpeg'),
     });
     const frames = await waitFor('frames at the viewer', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
     rows.push({
@@ -126,7 +68,7 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
       passed: frames >= 30,
       measured: `${frames} frames of 2 s`,
     });
-    assert.ok(frames >= 30, `${frames} frames; ${readFileSync(logOf('e2'), 'utf8').slice(-800)}`);
+    assert.ok(frames >= 30, `${frames} frames; ${readFileSync(cluster.logPath('e2'), 'utf8').slice(-800)}`);
   });
 
   it('the player’s port answers on the virtual address, the edges’ own ports answer nobody', () => {
@@ -159,10 +101,10 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
   });
 
   it('a director learns the weight of a real edge that is idle', async () => {
-    const director = namespaces.add('d1', '10.9.0.11/24');
-    const weights = join(out, 'weights');
-    const ask = join(out, 'd1/files/usr/local/lib/weir/ask-weights');
-    director.start(`${ask} ${weights} 1 8080 10.9.0.21=3`, { log: logOf('weights') });
+    const director = cluster.namespaces.add('d1', '10.9.0.11/24');
+    const weights = join(cluster.out, 'weights');
+    const ask = cluster.rendered('d1', 'usr/local/lib/weir/ask-weights');
+    director.start(`${ask} ${weights} 1 8080 10.9.0.21=3`, { log: cluster.logPath('weights') });
     const status = await waitFor('a weight', () => readFileSync(join(weights, '10.9.0.21'), 'utf8').trim());
     // three times ten steps, and two; a busy machine takes steps away
     assert.ok(Number(status) > 2 && Number(status) <= 32, status);
@@ -175,9 +117,9 @@ describe('real edges behind their rendered firewalls', { skip: why ?? false }, (
   });
 
   it('goes on when an origin dies, and when NATS does', async () => {
-    await end(running.get('o1') as ChildProcess, 'SIGKILL');
+    await cluster.kill('o1');
     const first = await waitFor('frames without o1', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
-    await end(running.get('n1') as ChildProcess, 'SIGKILL');
+    await cluster.kill('n1');
     const second = await waitFor('frames without NATS', () => watch(viewer, 2) || undefined, { timeoutMs: 60_000 });
     rows.push({
       check: 'played on without one origin, then without NATS',

@@ -14,13 +14,11 @@ import { whyWithout } from '@weir/test/harness/debian-tools';
 import { waitFor } from '@weir/test/harness/wait';
 import { type Ask, startClients } from './ns/clients.ts';
 import { end, type Namespace, Namespaces } from './ns/namespace.ts';
-import { printTable } from './table.ts';
-import type { Row } from './vm/results.ts';
+import { printTable, type Row, seconds } from './table.ts';
 
 const ALLOWANCE = 3;
-const STUB = fileURLToPath(new URL('./vm/stub-edge.ts', import.meta.url));
+const STUB = fileURLToPath(new URL('./ns/stand-in-edge.ts', import.meta.url));
 const rows: Row[] = [];
-const seconds = (ms: number) => `${(ms / 1_000).toFixed(2)} s`;
 
 /** Renders a topology of the repository into a folder of its own. */
 function render(path: string): string {

@@ -1,14 +1,16 @@
-/** The clients of vm/client.ts, in a namespace of the host: asked by lines of JSON. */
+/** Clients in one process in a namespace of the host, asked by lines of JSON: stand-in-clients.ts, media-client.ts. */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Namespace } from './namespace.ts';
 
-/** Asks the clients for an operation of vm/client.ts. */
+/** Asks the clients for an operation. */
 export type Ask = <T>(op: string, options?: object) => Promise<T>;
 
-export function startClients(namespace: Namespace): { ask: Ask; child: ChildProcess } {
-  const script = fileURLToPath(new URL('../vm/client.ts', import.meta.url));
+const STAND_INS = fileURLToPath(new URL('./stand-in-clients.ts', import.meta.url));
+
+/** @param script whose operations they are; by default the clients of stand-ins. */
+export function startClients(namespace: Namespace, script = STAND_INS): { ask: Ask; child: ChildProcess } {
   const child = namespace.start(`${process.execPath} ${script}`, { stdin: 'pipe' });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 0;

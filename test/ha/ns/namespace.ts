@@ -17,12 +17,30 @@ export interface Namespace {
   link(state: 'up' | 'down'): void;
 }
 
+/** A port of the common bridge for a machine that is no namespace. */
+export interface Plug {
+  /** The tap card, in the bridge's namespace. */
+  readonly card: string;
+  /** Starts a program beside it; nothing of it is shown. */
+  start(command: readonly string[]): ChildProcess;
+  /** Bytes the machine has sent. */
+  sentBytes(): number;
+}
+
 /** A set of namespaces. */
 export class Namespaces {
   readonly #prefix = `w${process.pid}`;
   readonly #names: string[] = [];
   readonly #children: ChildProcess[] = [];
   #bridge = '';
+  readonly #onExit = () => this.#removeAll();
+
+  constructor() {
+    // a run that is ended from outside leaves nothing behind
+    process.once('exit', this.#onExit);
+    process.once('SIGTERM', exit);
+    process.once('SIGINT', exit);
+  }
 
   /** A namespace; with `address` (CIDR) it has a card eth0 on the common bridge. */
   add(name: string, address?: string): Namespace {
@@ -41,6 +59,27 @@ export class Namespaces {
       must: (line) => sh(line, ['ip', 'netns', 'exec', full]),
       start: (line, options = {}) => this.#start(full, line, options),
       link: (state) => void sh(`ip -n ${this.#bridge} link set ${port} ${state}`),
+    };
+  }
+
+  /** A port for a machine that is no namespace. */
+  plug(name: string): Plug {
+    const bridge = this.#theBridge();
+    const card = `t${name}`;
+    sh(`ip -n ${bridge} tuntap add dev ${card} mode tap && ip -n ${bridge} link set ${card} master br0 up`);
+    return {
+      card,
+      start: (command) => {
+        const child = spawn('ip', ['netns', 'exec', bridge, ...command], { stdio: 'ignore', detached: true });
+        this.#children.push(child);
+        return child;
+      },
+      sentBytes: () => {
+        const [link] = JSON.parse(sh(`ip -n ${bridge} -s -j link show ${card}`)) as {
+          stats64: { rx: { bytes: number } };
+        }[];
+        return link?.stats64.rx.bytes ?? 0;
+      },
     };
   }
 
@@ -95,7 +134,29 @@ export class Namespaces {
   /** Ends everything that was started, by process group, and takes the namespaces away. */
   async close(): Promise<void> {
     for (const child of this.#children) await end(child, 'SIGKILL');
-    for (const name of this.#names.reverse()) spawnSync('ip', ['netns', 'del', name]);
+    this.#removeAll();
+    process.removeListener('exit', this.#onExit);
+    process.removeListener('SIGTERM', exit);
+    process.removeListener('SIGINT', exit);
+  }
+
+  #removeAll(): void {
+    for (const child of this.#children) {
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(child.pid);
+    }
+    for (const name of this.#names.splice(0).reverse()) spawnSync('ip', ['netns', 'del', name]);
+  }
+}
+
+function exit(): void {
+  process.exit(1);
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // gone already
   }
 }
 

@@ -5,7 +5,12 @@ set -eu
 folder=${1:?kernel.sh FOLDER}
 mkdir -p "$folder"
 cd "$folder"
-[ -f ready ] && exit 0
+# two suites may begin at once
+exec 9>lock
+flock 9
+modules='virtio_pci virtio_net virtio_console 9pnet_virtio 9p overlay veth bridge af_packet ip_vs ip_vs_wrr nf_tables nft_ct
+  nft_nat nft_chain_nat nft_limit nft_log nf_conntrack'
+[ "$(cat ready 2>/dev/null)" = "$modules" ] && exit 0
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 [ -n "$package" ] || { echo 'no kernel package in the package lists; run apt-get update' >&2 && exit 1; }
 version=${package#linux-image-}
@@ -22,8 +27,8 @@ files_of() {
 }
 mkdir -p initrd/bin initrd/modules initrd/root initrd/proc initrd/dev
 cp /bin/busybox initrd/bin/busybox
-files_of virtio_pci 9pnet_virtio 9p overlay veth bridge af_packet ip_vs ip_vs_wrr nf_tables nft_ct nft_nat \
-  nft_chain_nat nft_limit nft_log nf_conntrack >list
+# shellcheck disable=SC2086 # a list
+files_of $modules >list
 while read -r file; do
   cp "$file" initrd/modules/
   basename "$file"
@@ -43,4 +48,4 @@ INIT
 chmod +x initrd/init
 (cd initrd && find . | cpio -o -H newc --quiet | gzip -1) >initrd.gz
 rm -rf unpacked initrd list
-touch ready
+printf %s "$modules" >ready

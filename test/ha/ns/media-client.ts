@@ -1,6 +1,7 @@
 /**
- * Viewers of the media suite, all in one process in the client's network namespace, told what to do by lines of JSON as
- * those of client.ts are. A viewer that is cut off connects again at once, as players do, and notes how long it had no media.
+ * RTMP viewers, all in one process in the client's namespace, told what to do by lines of JSON as those of stand-in-clients.ts are.
+ * A viewer that is cut off, or hears nothing for some seconds, connects again as players do, and notes how long it had no
+ * media.
  */
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -11,6 +12,9 @@ import { parseRtmpUrl } from '@weir/edge/rtmp/names';
 import { Protocol } from '@weir/edge/rtmp/protocol';
 
 const RETRY_MS = 200;
+/** A viewer sends nothing, so nobody can tell it that its edge is gone: players have a time-out. */
+const STALL_MS = 3_000;
+const CONNECT_MS = 3_000;
 const VIDEO = 9;
 
 interface Request {
@@ -18,24 +22,31 @@ interface Request {
   op: keyof typeof operations;
   url: string;
   count: number;
+  localPorts: number[];
   ways: [host: string, port: number][];
 }
 
-/** One viewer; times by performance.now(). */
-interface Viewer {
-  client: RtmpClient | undefined;
-  lastMs: number;
+/** What is noted of a viewer until it is forgotten. */
+interface Noted {
   maxGapMs: number;
   bytes: number;
   /** Times it was cut off. */
   cuts: number;
   /** Video whose time went back, or stood. */
   backwards: number;
-  lastTimestamp: number;
   lastFailure: string;
+}
+
+/** One viewer. */
+interface Viewer extends Noted {
+  client: RtmpClient | undefined;
+  /** When media came last, by performance.now(). */
+  lastMs: number | undefined;
+  lastTimestamp: number;
   isWanted: boolean;
 }
 
+const NOTHING: Noted = { maxGapMs: 0, bytes: 0, cuts: 0, backwards: 0, lastFailure: '' };
 const protocol = new Protocol();
 let viewers: Viewer[] = [];
 
@@ -43,51 +54,47 @@ let viewers: Viewer[] = [];
 function watch(url: string): { viewer: Viewer; first: Promise<void> } {
   const at = parseRtmpUrl(url);
   if (!at) throw new Error(`${url} is no RTMP URL`);
-  const viewer: Viewer = {
-    client: undefined,
-    lastMs: performance.now(),
-    maxGapMs: 0,
-    bytes: 0,
-    cuts: 0,
-    backwards: 0,
-    lastTimestamp: -1,
-    lastFailure: '',
-    isWanted: true,
-  };
   const { promise: first, resolve } = Promise.withResolvers<void>();
+  const viewer: Viewer = { ...NOTHING, client: undefined, lastMs: undefined, lastTimestamp: -1, isWanted: true };
   const play = async () => {
     while (viewer.isWanted) {
       const { promise: closed, resolve: onClose } = Promise.withResolvers<void>();
+      // a new connection begins with a key frame that may have been seen
+      viewer.lastTimestamp = -1;
       try {
         viewer.client = await RtmpClient.connect({
           ...at,
           protocol,
-          timeoutMs: 5_000,
+          timeoutMs: CONNECT_MS,
           onMessage({ type, timestamp, payload }) {
             if (type !== VIDEO || payload[1] === 0) return;
-            const now = performance.now();
-            if (viewer.bytes > 0) viewer.maxGapMs = Math.max(viewer.maxGapMs, now - viewer.lastMs);
-            if (timestamp <= viewer.lastTimestamp) viewer.backwards += 1;
-            viewer.lastTimestamp = timestamp;
-            viewer.lastMs = now;
-            viewer.bytes += payload.length;
+            note(viewer, timestamp, payload.length);
             resolve();
           },
           onClose: () => onClose(),
         });
+        viewer.client.socket.setTimeout(STALL_MS, () => viewer.client?.close());
         await viewer.client.play(at.name);
         await closed;
-        viewer.cuts += 1;
+        if (viewer.isWanted) viewer.cuts += 1;
       } catch (error) {
         viewer.lastFailure = errorMessage(error);
+        viewer.client?.close();
       }
-      // a new connection begins with a key frame that may have been seen
-      viewer.lastTimestamp = -1;
       if (viewer.isWanted) await delay(RETRY_MS);
     }
   };
   void play();
   return { viewer, first };
+}
+
+function note(viewer: Viewer, timestamp: number, sizeBytes: number): void {
+  const now = performance.now();
+  if (viewer.lastMs !== undefined) viewer.maxGapMs = Math.max(viewer.maxGapMs, now - viewer.lastMs);
+  if (timestamp <= viewer.lastTimestamp) viewer.backwards += 1;
+  viewer.lastTimestamp = timestamp;
+  viewer.lastMs = now;
+  viewer.bytes += sizeBytes;
 }
 
 function isOpen(host: string, port: number): Promise<boolean> {
@@ -115,31 +122,31 @@ const operations = {
   /** How the viewers are; a running silence counts as a gap. */
   async look() {
     const now = performance.now();
-    return viewers.map(({ client, lastMs, maxGapMs, ...rest }) => ({
-      ...rest,
+    return viewers.map(({ client, lastMs = now, maxGapMs, bytes, cuts, backwards, lastFailure }) => ({
+      bytes,
+      cuts,
+      backwards,
+      lastFailure,
       localPort: client?.socket.localPort ?? 0,
       maxGapMs: Math.round(Math.max(maxGapMs, now - lastMs)),
     }));
   },
-  /** Forgets gaps, cuts and bytes so far. */
+  /** Forgets what was noted so far. */
   async forget() {
-    for (const viewer of viewers) {
-      Object.assign(viewer, {
-        maxGapMs: 0,
-        cuts: 0,
-        backwards: 0,
-        bytes: 0,
-        lastMs: performance.now(),
-        lastFailure: '',
-      });
-    }
+    const now = performance.now();
+    for (const viewer of viewers) Object.assign(viewer, NOTHING, { lastMs: now });
   },
-  async release() {
-    for (const viewer of viewers) {
+  /** Those viewers leave whose connections have these ports. */
+  async leave({ localPorts }: Request) {
+    const leaving = new Set(localPorts);
+    const [gone, rest] = [true, false].map((isLeaving) =>
+      viewers.filter(({ client }) => leaving.has(client?.socket.localPort ?? 0) === isLeaving),
+    );
+    for (const viewer of gone ?? []) {
       viewer.isWanted = false;
       viewer.client?.close();
     }
-    viewers = [];
+    viewers = rest ?? [];
   },
   /** Those of `ways` that take a connection. */
   async open({ ways }: Request) {

@@ -1,6 +1,6 @@
 /**
  * A small stand-in for an edge where fail-over is timed: says its name, echoes, or sends bytes at a rate; answers the
- * directors' health check and question for its weight. node stub-edge.ts NAME RTMP_PORT HTTP_PORT RELAY_PORT [HOST=address]
+ * directors' health check and question for its weight. node stand-in-edge.ts NAME RTMP_PORT HTTP_PORT RELAY_PORT [HOST=address]
  */
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
