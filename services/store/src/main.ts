@@ -10,6 +10,7 @@ import { ConfigError, errorMessage, WeirError } from '@weir/contracts/errors';
 import { tryExclusiveLock } from '@weir/contracts/exclusive-lock';
 import { listen } from '@weir/contracts/listen';
 import type { Logger } from '@weir/contracts/logger';
+import { forgetCutInserts } from './engine/cut-inserts.ts';
 import { Engine } from './engine/engine.ts';
 import { growThreadPool } from './engine/thread-pool.ts';
 import { refuse } from './exceptions.ts';
@@ -90,6 +91,7 @@ export async function startStore({ config, users, logger }: StoreOptions): Promi
 
 async function openEngine(dataDir: string, threads: number, logger: Logger): Promise<Engine> {
   try {
+    forgetCutInserts(join(dataDir, 'data', 'store'), logger);
     return await Engine.open(dataDir, threads, logger);
   } catch (error) {
     throw new WeirError('STORE_OPEN_FAILED', `The store cannot open its data in ${dataDir}: ${errorMessage(error)}`, {
