@@ -9,6 +9,8 @@ import { withInstallLock } from './install-lock.mjs';
 import { isInstalled, lockDigest, STAMP } from './staleness.mjs';
 
 const PROGRESS_MS = 3000;
+/** When no package more is unpacked, a line so often says that it still works. */
+const STILL_MS = 30_000;
 
 /**
  * Makes node_modules what package-lock.json says. At once when it already is.
@@ -40,16 +42,35 @@ async function runNpmInstall(root) {
   const started = Date.now();
   const wanted = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length;
   say(`installing the ${wanted} locked dependencies (npm install, once; about half a minute) …`);
-  const progress = setInterval(() => {
-    const seconds = Math.round((Date.now() - started) / 1000);
-    say(`… ${seconds} s, ${countFolders(join(root, 'node_modules'))} packages unpacked`);
-  }, PROGRESS_MS);
+  const progress = setInterval(
+    progressTeller(started, () => countFolders(join(root, 'node_modules'))),
+    PROGRESS_MS,
+  );
   try {
     await npm(root, ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   } finally {
     clearInterval(progress);
   }
   say(`dependencies installed in ${Math.round((Date.now() - started) / 1000)} s.`);
+}
+
+/**
+ * A function that says how far it is: when there is something new, else now and then.
+ * @param {number} startedMs
+ * @param {() => number} count packages there are now
+ * @param {(sentence: string) => void} [tell]
+ * @param {() => number} [now] ms
+ */
+export function progressTeller(startedMs, count, tell = say, now = Date.now) {
+  let told = -1;
+  let toldMs = startedMs;
+  return () => {
+    const packages = count();
+    if (packages === told && now() - toldMs < STILL_MS) return;
+    told = packages;
+    toldMs = now();
+    tell(`… ${Math.round((toldMs - startedMs) / 1000)} s, ${packages} packages unpacked`);
+  };
 }
 
 /**

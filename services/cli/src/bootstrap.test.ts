@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { install } from '../bootstrap/install.mjs';
+import { install, progressTeller } from '../bootstrap/install.mjs';
 import { chooseNode } from '../bootstrap/runtime.mjs';
 import { isInstalled, sameVersions } from '../bootstrap/staleness.mjs';
 
@@ -138,5 +138,30 @@ describe('the Node that runs', () => {
       () => chooseNode('/nowhere', system('v20.1.0', 'darwin', 'arm64')),
       /Node 24 or newer.*v20\.1\.0.*darwin arm64.*nodejs\.org/,
     );
+  });
+});
+
+describe('the progress of an installation', () => {
+  it('is told when there is something new, and now and then when there is not', () => {
+    const told: string[] = [];
+    let packages = 0;
+    let nowMs = 0;
+    const tell = progressTeller(
+      0,
+      () => packages,
+      (line: string) => told.push(line),
+      () => nowMs,
+    );
+    for (nowMs = 3_000; nowMs <= 45_000; nowMs += 3_000) {
+      if (nowMs >= 6_000) packages = 120;
+      if (nowMs >= 9_000) packages = 289;
+      tell();
+    }
+    assert.deepEqual(told, [
+      '… 3 s, 0 packages unpacked',
+      '… 6 s, 120 packages unpacked',
+      '… 9 s, 289 packages unpacked',
+      '… 39 s, 289 packages unpacked',
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 /** Entry of the command line: before it the bootstrap (or a supervisor that started this process), after it one command. */
-import { MEDIA_FLAGS, startAnewWith } from '@weir/edge/process-flags';
+import { MEDIA_FLAGS } from '@weir/edge/process-flags';
 import { INGEST_FLAGS } from '@weir/ingest/process-flags';
+import { startAnewWith } from './start-anew.ts';
 
 // Before anything else is loaded: the process begins again.
 if (process.argv[2] === 'edge') startAnewWith(MEDIA_FLAGS, process.env.NODE_OPTIONS);

@@ -10,6 +10,7 @@ export function announcement(state: RunState, timings: string, demo: boolean): s
     if (node.role === 'edge') {
       entries.push([`${node.name}  push, play`, `${node.rtmp}/live/<name>`]);
       entries.push([`${node.name}  HTTP-FLV`, `${node.http}/live/<name>.flv`]);
+      entries.push([`${node.name}  player`, `${node.http}/player/?stream=live/<name>`]);
     } else
       entries.push([
         `${node.name}  relay`,
@@ -32,7 +33,7 @@ export function announcement(state: RunState, timings: string, demo: boolean): s
     `  ${'data'.padEnd(width)}  ${state.dataDir}  (logs/ holds each part’s log)`,
     '',
     'Try:',
-    ...(demo ? [`  ffplay ${last?.rtmp}/${stream}`] : []),
+    ...(demo ? [`  ffplay ${last?.rtmp}/${stream}`, `  open ${last?.http}/player/?stream=${stream} in a browser`] : []),
     `  ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -c:v libx264 -pix_fmt yuv420p -g 25 -f flv ${first?.rtmp}/${mine}`,
     `  ffplay ${last?.rtmp}/${mine}`,
     `  npx weir sql ${data}"SELECT * FROM node_load ORDER BY time DESC LIMIT 8"`,
