@@ -8,22 +8,31 @@ import { Drain } from './drain.ts';
 const STEP_MS = 250;
 
 describe('a drain with a deadline', () => {
-  /** Drains `viewers` (and a relay and a viewer of HLS, whom nobody cuts) and says when each was cut and the node ended. */
+  /**
+   * Drains `viewers` (and a relay and a viewer of HLS, whom nobody cuts, and one that never leaves) and says when each was cut
+   * and the node ended.
+   */
   async function run({ viewers, deadlineMs, undoAtMs }: { viewers: number; deadlineMs: number; undoAtMs?: number }) {
     mock.timers.enable({ apis: ['setInterval', 'Date'] });
     try {
       const cutsMs: number[] = [];
       const open = new Set<OpenConnection>();
+      const cut = new Set<string>();
       const add = (role: string, protocol: string) => {
         const kick = (reason?: string) => {
           assert.equal(reason, 'shutdown');
           assert.ok(role !== 'relay' && protocol !== 'hls');
+          assert.ok(!cut.has(id), 'told once');
+          cut.add(id);
+          if (protocol === 'stuck') return;
           cutsMs.push(Date.now());
           open.delete(connection);
         };
-        const connection = { opened: { role, protocol }, kick } as unknown as OpenConnection;
+        const id = `${open.size}`;
+        const connection = { id, opened: { role, protocol }, kick } as unknown as OpenConnection;
         open.add(connection);
       };
+      add('viewer', 'stuck');
       for (let i = 0; i < viewers; i += 1) add('viewer', 'rtmp');
       add('relay', 'rtmp');
       add('viewer', 'hls');

@@ -40,12 +40,12 @@ const EMPTYING_SHARE = 0.25;
 const EMPTYING_MAX_MS = 60_000;
 
 /** Relays leave with the last publisher of their stream; viewers of HLS come by a new connection each time, and elsewhere. */
-function isCut({ opened: { role, protocol } }: OpenConnection): boolean {
+function canBeCut({ opened: { role, protocol } }: OpenConnection): boolean {
   return role !== 'relay' && protocol !== 'hls';
 }
 
 /** How many of `left` clients are to be cut now, so that the last one goes just before `leftMs` have passed. */
-export function cutNow(left: number, leftMs: number): number {
+function cutNow(left: number, leftMs: number): number {
   return Math.ceil(left / Math.max(1, leftMs / LOOK_MS));
 }
 
@@ -56,6 +56,8 @@ export class Drain {
   #endsAtMs: number | undefined;
   #emptiesAtMs = 0;
   #isCutting = false;
+  /** Ids of those who were told to go; one that does not read takes its time. */
+  readonly #cutIds = new Set<string>();
   #told = 0;
 
   constructor(options: DrainOptions) {
@@ -92,6 +94,7 @@ export class Drain {
     this.close();
     this.#endsAtMs = undefined;
     this.#told = 0;
+    this.#cutIds.clear();
     this.#options.setDraining(false);
   }
 
@@ -112,9 +115,13 @@ export class Drain {
   }
 
   async #cut(leftMs: number): Promise<void> {
-    const clients = (await this.#options.connections()).filter(isCut);
+    const open = await this.#options.connections();
     // an operator may have ended the drain meanwhile
     if (!this.#options.isDraining()) return;
-    for (const { kick } of clients.slice(0, cutNow(clients.length, leftMs))) kick?.('shutdown');
+    const left = open.filter((connection) => canBeCut(connection) && !this.#cutIds.has(connection.id));
+    for (const { id, kick } of left.slice(0, cutNow(left.length, leftMs))) {
+      this.#cutIds.add(id);
+      kick?.('shutdown');
+    }
   }
 }
