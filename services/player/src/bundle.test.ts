@@ -28,6 +28,21 @@ describe('the player bundle', () => {
     assert.ok([...files.keys()].some((name) => name.startsWith('faro-')));
   });
 
+  it('asks for nothing before the first frame but the modules it preloads', () => {
+    const page = files.get('')?.body.toString('utf8') ?? '';
+    const asked = [...page.matchAll(/<(?:link|script)[^>]* (?:href|src)="(?!data:)([^"]+)"/g)].map(([, name]) => name);
+    assert.deepEqual(
+      asked.filter((name) => !page.includes(`modulepreload" href="${name}"`)),
+      [],
+    );
+    const [, script = ''] = /<script type="module">(.*?)<\/script>/s.exec(page) ?? [];
+    for (const text of [script, files.get('weir-player.js')?.body.toString('utf8') ?? '']) {
+      assert.match(text, /new WebSocket\(/);
+      assert.doesNotMatch(text, /(^|[;}])import["{*]|from"\.\//, 'it dials before anything else is fetched');
+    }
+    for (const mark of ['<!--preload-->', '<!--css-->', '<!--script-->']) assert.ok(!page.includes(mark), mark);
+  });
+
   it('is byte for byte the same each time, so that every edge gives the same answers', async () => {
     const again = await buildPlayer(settings);
     assert.deepEqual([...again.keys()], [...files.keys()]);
@@ -36,7 +51,10 @@ describe('the player bundle', () => {
 
   it('comes with the types of its module, which need nothing else', () => {
     const types = files.get('weir-player.d.ts')?.body.toString('utf8') ?? '';
-    assert.match(types, /export function attachPlayer\(video: HTMLVideoElement, options: AttachOptions\): AttachedPlayer;/);
+    assert.match(
+      types,
+      /export function attachPlayer\(video: HTMLVideoElement, options: AttachOptions\): AttachedPlayer;/,
+    );
     assert.doesNotMatch(types, /^import/m);
   });
 

@@ -31,14 +31,36 @@ export interface PageSettings {
 
 const root = new URL('../', import.meta.url);
 const compress = promisify(gzip);
-/** Modules that other pages may import, under names that stay. */
-const ENTRY_NAMES: ReadonlySet<string> = new Set(['page.js', 'weir-player.js']);
+/** The module that other pages import, under a name that stays. */
+const MODULE = 'weir-player.js';
+/** Needed for the first frame though loaded on demand: fetched together with the page. */
+const EARLY = 'src/browser/playback/flv-playback.ts';
 
 /** Bundles anew at each call; callers keep the result. @throws what esbuild says when the source cannot be built. */
 export async function buildPlayer(settings: PageSettings): Promise<PlayerFiles> {
-  const browser = new URL('src/browser/', root);
-  const result = await build({
-    entryPoints: ['page.ts', 'weir-player.ts'].map((name) => new URL(name, browser).pathname),
+  // Apart, so that the page's script is whole: what both load on demand has the same content, so the same name.
+  const [page, embedded] = await Promise.all([bundle('page.ts'), bundle('weir-player.ts')]);
+  const files = new Map<string, PlayerFile>();
+  const scripts = new Map([...page.scripts, ...embedded.scripts]);
+  const script = scripts.get('page.js') ?? '';
+  scripts.delete('page.js');
+  for (const [name, text] of scripts) {
+    files.set(name, await fileOf('text/javascript; charset=utf-8', Buffer.from(text), name !== MODULE));
+  }
+  const types = await readFile(new URL('weir-player.d.ts', root));
+  files.set('weir-player.d.ts', await fileOf('application/typescript; charset=utf-8', types, false));
+  const [html, css] = await Promise.all(
+    ['page/index.html', 'page/page.css'].map((path) => readFile(new URL(path, root), 'utf8')),
+  );
+  const filled = fillPage(html ?? '', { css: css ?? '', script, preloads: earlyChunks(page.metafile), settings });
+  files.set('', await fileOf('text/html; charset=utf-8', Buffer.from(filled), false));
+  return files;
+}
+
+/** One module of src/browser and what it loads on demand; scripts by name. */
+async function bundle(entry: string): Promise<{ scripts: Map<string, string>; metafile: Metafile }> {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [new URL(`src/browser/${entry}`, root).pathname],
     outdir: new URL('dist/', root).pathname,
     absWorkingDir: root.pathname,
     bundle: true,
@@ -51,44 +73,41 @@ export async function buildPlayer(settings: PageSettings): Promise<PlayerFiles> 
     write: false,
     logLevel: 'silent',
   });
-  const files = new Map<string, PlayerFile>();
-  for (const { path, contents } of result.outputFiles) {
-    const name = basename(path);
-    files.set(name, await fileOf('text/javascript; charset=utf-8', Buffer.from(contents), !ENTRY_NAMES.has(name)));
-  }
-  const css = await readFile(new URL('page/page.css', root));
-  files.set('page.css', await fileOf('text/css; charset=utf-8', css, false));
-  const types = await readFile(new URL('weir-player.d.ts', root));
-  files.set('weir-player.d.ts', await fileOf('application/typescript; charset=utf-8', types, false));
-  const html = await readFile(new URL('page/index.html', root), 'utf8');
-  files.set(
-    '',
-    await fileOf('text/html; charset=utf-8', Buffer.from(fillPage(html, settings, result.metafile)), false),
-  );
-  return files;
+  return { scripts: new Map(outputFiles.map(({ path, text }) => [basename(path), whole(text)])), metafile };
 }
 
-/** Puts the settings and the preloads into the page, so that nothing is asked for one after the other. */
-function fillPage(html: string, settings: PageSettings, metafile: Metafile): string {
-  const config = JSON.stringify(settings).replaceAll('<', '\\u003c');
-  const preloads = earlyChunks(metafile).map((name) => `<link rel="modulepreload" href="${name}">`);
+/**
+ * Without the import of a chunk that nothing is taken from: esbuild keeps it for what the chunk might do, but chunks hold
+ * helpers of its own alone, and fetching one would stand before the first connection.
+ */
+function whole(script: string): string {
+  return script.replace(/^import"\.\/chunk-\w+\.js";/, '');
+}
+
+/** Puts looks, script, settings and preloads into the page: the stream is asked for as soon as the page is there. */
+function fillPage(
+  html: string,
+  page: { css: string; script: string; preloads: readonly string[]; settings: PageSettings },
+): string {
+  const config = JSON.stringify(page.settings).replaceAll('<', '\\u003c');
+  const preloads = page.preloads.map((name) => `<link rel="modulepreload" href="${name}">`);
+  const script = page.script.replaceAll('</script', '<\\/script');
   return html
     .replace('<!--preload-->', () => preloads.join('\n    '))
-    .replace('id="config"></script>', () => `id="config">${config}</script>`);
+    .replace('<!--css-->', () => `<style>\n${page.css}</style>`)
+    .replace('id="config"></script>', () => `id="config">${config}</script>`)
+    .replace('<!--script-->', () => `<script type="module">${script}</script>`);
 }
 
-/** Needed for the first frame though loaded on demand: fetched together with the page. */
-const EARLY = 'src/browser/playback/flv-playback.ts';
-
-/** Chunks the page needs for its first frame: its static imports, and those of the playback engine. */
+/** Chunks the page needs for its first frame: the playback engine, and the static imports of both. */
 function earlyChunks({ outputs }: Metafile): string[] {
-  const all = Object.entries(outputs);
-  const roots = all.filter(([path, { entryPoint }]) => basename(path) === 'page.js' || entryPoint === EARLY);
-  const names = roots.flatMap(([path, { imports }]) => [
-    ...(basename(path) === 'page.js' ? [] : [path]),
-    ...imports.filter(({ kind }) => kind === 'import-statement').map((one) => one.path),
-  ]);
-  return [...new Set(names.map((path) => basename(path)))];
+  const all = Object.entries(outputs).map(([path, output]) => ({ name: basename(path), ...output }));
+  const engine = all.filter(({ entryPoint }) => entryPoint === EARLY);
+  const imported = [...all.filter(({ name }) => name === 'page.js'), ...engine]
+    .flatMap(({ imports }) => imports)
+    .filter(({ kind }) => kind === 'import-statement')
+    .map(({ path }) => basename(path));
+  return [...new Set([...engine.map(({ name }) => name), ...imported])];
 }
 
 async function fileOf(contentType: string, body: Buffer, immutable: boolean): Promise<PlayerFile> {
