@@ -4,6 +4,7 @@
  */
 import { VIEWER_QUERY } from '@weir/contracts/viewer';
 import { parseStreamName, type StreamName, streamKey } from '../rtmp/names.ts';
+import { type FileName, parseFileName } from './playlist.ts';
 
 /** What a path names. */
 export interface HlsPath {
@@ -13,6 +14,8 @@ export interface HlsPath {
   key: string;
   /** Empty: the playlist. */
   file: string;
+  /** What the file's name says; undefined of the playlist and of an initialization segment. */
+  media: FileName | undefined;
 }
 
 const MAX_SESSION = 100;
@@ -93,7 +96,7 @@ function parsePath(path: string): HlsPath | undefined {
   const [, app = '', stream = '', file = ''] = match;
   try {
     const name = parseStreamName(decodeURIComponent(app), decodeURIComponent(stream).replaceAll('?', ''));
-    return name && { app, name: name.name, key: streamKey(name), file };
+    return name && { app, name: name.name, key: streamKey(name), file, media: parseFileName(file) };
   } catch {
     return undefined;
   }

@@ -140,7 +140,7 @@ export class HlsRoute {
       viewer.socket.bytesWritten +=
         file === ''
           ? this.#sendPlaylist(running, viewer, asked, request, response)
-          : sendFile(request, response, file, running.stream.file(file) ?? []);
+          : sendFile(request, response, file, running.stream.file(asked.path) ?? []);
     }
   }
 

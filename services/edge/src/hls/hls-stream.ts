@@ -9,7 +9,7 @@ import { AUDIO, VIDEO } from '../stream/media.ts';
 import { codecName } from './codec-names.ts';
 import { parseMedia } from './codecs.ts';
 import { initSegment, type Tracks } from './init-segment.ts';
-import { choicePlaylist, mediaPlaylist, parseFileName, QUERY_MARK } from './playlist.ts';
+import { choicePlaylist, type FileName, mediaPlaylist, QUERY_MARK } from './playlist.ts';
 import { type Part, Segmenter } from './segmenter.ts';
 
 /** Lengths and bounds. */
@@ -34,11 +34,13 @@ interface Segment {
 interface Waiter {
   isReady(): boolean;
   resolve(): void;
-  timer: NodeJS.Timeout;
+  untilMs: number;
 }
 
 /** Requests that wait at once, of one stream; more are answered with what there is. */
 const MAX_WAITERS = 20_000;
+/** How often is looked for those whose time is up: one timer for all of them. */
+const GIVE_UP_STEP_MS = 100;
 
 /** See the head of the file. */
 export class HlsStream {
@@ -52,6 +54,7 @@ export class HlsStream {
   /** The media playlist until the next part, cut where a viewer's query belongs. */
   #pieces: { folder: string; pieces: string[] } | undefined;
   readonly #waiters = new Set<Waiter>();
+  #givingUp: NodeJS.Timeout | undefined;
 
   constructor(limits: HlsLimits) {
     this.#limits = limits;
@@ -107,14 +110,13 @@ export class HlsStream {
   }
 
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
-  file(name: string): readonly Buffer[] | undefined {
-    if (name === this.#init?.name) return [this.#init.data];
-    const asked = parseFileName(name);
+  file({ file, media }: { file: string; media: FileName | undefined }): readonly Buffer[] | undefined {
+    if (file === this.#init?.name) return [this.#init.data];
     const segment =
-      asked && this.#segments.find(({ epoch, number }) => number === asked.segment && epoch === asked.epoch);
+      media && this.#segments.findLast(({ epoch, number }) => number === media.segment && epoch === media.epoch);
     if (!segment) return undefined;
-    if (asked.part === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
-    const part = segment.parts[asked.part];
+    if (media.part === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
+    const part = segment.parts[media.part];
     return part && [part.data];
   }
 
@@ -127,24 +129,22 @@ export class HlsStream {
     return part === undefined ? last.complete : last.parts.length > part;
   }
 
-  /** Resolves as soon as `isReady`, or when the time is up. */
+  /** Resolves as soon as `isReady`, or when the time is up (some 100 ms later at most). */
   until(isReady: () => boolean, timeoutMs: number): Promise<void> {
     if (isReady() || this.#waiters.size >= MAX_WAITERS) return Promise.resolve();
+    this.#givingUp ??= setInterval(() => {
+      const nowMs = performance.now();
+      this.#release(({ untilMs }) => untilMs <= nowMs);
+    }, GIVE_UP_STEP_MS).unref();
     return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(waiter.timer);
-        this.#waiters.delete(waiter);
-        resolve();
-      };
-      const waiter: Waiter = { isReady, resolve: done, timer: setTimeout(done, timeoutMs) };
-      this.#waiters.add(waiter);
+      this.#waiters.add({ isReady, resolve, untilMs: performance.now() + timeoutMs });
     });
   }
 
   /** Lets all who wait go. */
   close(): void {
     this.isClosed = true;
-    for (const waiter of [...this.#waiters]) waiter.resolve();
+    this.#release(() => true);
     this.#segments = [];
   }
 
@@ -215,7 +215,19 @@ export class HlsStream {
     const surplus = this.#segments.length - 1 - this.#limits.segments;
     if (surplus > 0) this.#forget(surplus);
     while (this.#sizeBytes > this.#limits.maxBytes && this.#segments.length > 1) this.#forget(1);
-    for (const waiter of [...this.#waiters]) if (waiter.isReady()) waiter.resolve();
+    this.#release((waiter) => waiter.isReady());
+  }
+
+  /** Lets those go that need not wait any longer. */
+  #release(isOver: (waiter: Waiter) => boolean): void {
+    for (const waiter of this.#waiters) {
+      if (!isOver(waiter)) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+    if (this.#waiters.size > 0) return;
+    clearInterval(this.#givingUp);
+    this.#givingUp = undefined;
   }
 
   #forget(count: number): void {

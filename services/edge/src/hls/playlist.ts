@@ -111,8 +111,15 @@ export function partName({ epoch, number }: Pick<ListedSegment, 'epoch' | 'numbe
   return `${epoch.toString(36)}-${number}.${part}.m4s`;
 }
 
-/** What a file's name says; undefined when it is the name of no segment or part. `part` is undefined of a segment. */
-export function parseFileName(name: string): { epoch: number; segment: number; part: number | undefined } | undefined {
+/** What the name of a segment or part says; `part` is undefined of a segment. */
+export interface FileName {
+  epoch: number;
+  segment: number;
+  part: number | undefined;
+}
+
+/** Undefined when it is the name of no segment or part. */
+export function parseFileName(name: string): FileName | undefined {
   const match = /^([0-9a-z]{1,10})-(\d{1,15})(?:\.(\d{1,6}))?\.m4s$/.exec(name);
   if (!match) return undefined;
   const [, epoch = '', segment, part] = match;

@@ -2,9 +2,8 @@
  * Whether what a request asks for is there, and the waiting where it is about to come: a newcomer for the first part, a
  * blocking reload for the part it names, a hinted part for itself. Before it: hls-route.ts; after it: the stream's waiters.
  */
-import type { HlsRequest } from './hls-request.ts';
+import type { HlsPath, HlsRequest } from './hls-request.ts';
 import type { HlsStream } from './hls-stream.ts';
-import { parseFileName } from './playlist.ts';
 
 /** What came of it. */
 export type Presence = 'there' | 'missing' | 'too-early';
@@ -23,7 +22,7 @@ const MAX_AHEAD = 2;
 
 /** Said at once where nothing has to be waited for. */
 export function whenThere(stream: HlsStream, request: HlsRequest, limits: WaitLimits): Presence | Promise<Presence> {
-  return request.path.file === '' ? whenPlaylist(stream, request, limits) : whenFile(stream, request.path.file, limits);
+  return request.path.file === '' ? whenPlaylist(stream, request, limits) : whenFile(stream, request.path, limits);
 }
 
 function whenPlaylist(stream: HlsStream, request: HlsRequest, limits: WaitLimits): Presence | Promise<Presence> {
@@ -43,13 +42,12 @@ function whenPlaylist(stream: HlsStream, request: HlsRequest, limits: WaitLimits
 }
 
 /** A hinted part is asked for before it is there; and another edge may have given this viewer its playlist. */
-function whenFile(stream: HlsStream, file: string, limits: WaitLimits): Presence | Promise<Presence> {
-  const presence = (): Presence => (stream.file(file) ? 'there' : 'missing');
+function whenFile(stream: HlsStream, path: HlsPath, limits: WaitLimits): Presence | Promise<Presence> {
+  const presence = (): Presence => (stream.file(path) ? 'there' : 'missing');
   if (presence() === 'there') return 'there';
-  const hinted = parseFileName(file);
-  const isNext = hinted?.part !== undefined && stream.has(hinted.segment - MAX_AHEAD, 0);
+  const isNext = path.media?.part !== undefined && stream.has(path.media.segment - MAX_AHEAD, 0);
   if (!isNext && stream.hasMedia) return 'missing';
   return stream
-    .until(() => stream.file(file) !== undefined || stream.isClosed, BLOCK_SEGMENTS * limits.segmentMs)
+    .until(() => stream.file(path) !== undefined || stream.isClosed, BLOCK_SEGMENTS * limits.segmentMs)
     .then(presence);
 }
