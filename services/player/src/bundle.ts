@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
-import { build, type Metafile } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /** One file as it is served. The buffers are shared by all answers: nobody writes to them. */
 export interface PlayerFile {
@@ -38,42 +38,42 @@ const EARLY = 'src/browser/playback/flv-playback.ts';
 
 /** Bundles anew at each call; callers keep the result. @throws what esbuild says when the source cannot be built. */
 export async function buildPlayer(settings: PageSettings): Promise<PlayerFiles> {
-  // Apart, so that the page's script is whole: what both load on demand has the same content, so the same name.
-  const [page, embedded] = await Promise.all([bundle('page.ts'), bundle('weir-player.ts')]);
+  const { scripts, outputs } = await bundleModule();
   const files = new Map<string, PlayerFile>();
-  const scripts = new Map([...page.scripts, ...embedded.scripts]);
-  const script = scripts.get('page.js') ?? '';
-  scripts.delete('page.js');
   for (const [name, text] of scripts) {
     files.set(name, await fileOf('text/javascript; charset=utf-8', Buffer.from(text), name !== MODULE));
   }
   const types = await readFile(new URL('weir-player.d.ts', root));
   files.set('weir-player.d.ts', await fileOf('application/typescript; charset=utf-8', types, false));
-  const [html, css] = await Promise.all(
-    ['page/index.html', 'page/page.css'].map((path) => readFile(new URL(path, root), 'utf8')),
-  );
-  const filled = fillPage(html ?? '', { css: css ?? '', script, preloads: earlyChunks(page.metafile), settings });
-  files.set('', await fileOf('text/html; charset=utf-8', Buffer.from(filled), false));
+  const [html, css, script] = await Promise.all([
+    readFile(new URL('page/index.html', root), 'utf8'),
+    readFile(new URL('page/page.css', root), 'utf8'),
+    bundlePage(outputs),
+  ]);
+  const page = fillPage(html, { css, script, preloads: earlyChunks(outputs), settings });
+  files.set('', await fileOf('text/html; charset=utf-8', Buffer.from(page), false));
   return files;
 }
 
-/** One module of src/browser and what it loads on demand; scripts by name. */
-async function bundle(entry: string): Promise<{ scripts: Map<string, string>; metafile: Metafile }> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: [new URL(`src/browser/${entry}`, root).pathname],
-    outdir: new URL('dist/', root).pathname,
-    absWorkingDir: root.pathname,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    target: 'es2022',
-    minify: true,
-    legalComments: 'eof',
-    metafile: true,
-    write: false,
-    logLevel: 'silent',
-  });
-  return { scripts: new Map(outputFiles.map(({ path, text }) => [basename(path), whole(text)])), metafile };
+const SHARED: BuildOptions = {
+  outdir: new URL('dist/', root).pathname,
+  absWorkingDir: root.pathname,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'eof',
+  write: false,
+  logLevel: 'silent',
+};
+const sourceOf = (name: string) => new URL(`src/browser/${name}`, root).pathname;
+
+/** The module, and in chunks what it loads on demand; scripts by name. */
+async function bundleModule(): Promise<{ scripts: Map<string, string>; outputs: Metafile['outputs'] }> {
+  const entryPoints = [sourceOf('weir-player.ts')];
+  const result = await build({ ...SHARED, entryPoints, splitting: true, metafile: true });
+  const scripts = result.outputFiles?.map(({ path, text }) => [basename(path), whole(text)] as const);
+  return { scripts: new Map(scripts), outputs: result.metafile.outputs };
 }
 
 /**
@@ -82,6 +82,29 @@ async function bundle(entry: string): Promise<{ scripts: Map<string, string>; me
  */
 function whole(script: string): string {
   return script.replace(/^import"\.\/chunk-\w+\.js";/, '');
+}
+
+/** The page's script in one piece; what it loads on demand are the module's chunks. */
+async function bundlePage(outputs: Metafile['outputs']): Promise<string> {
+  const chunks: Plugin = {
+    name: 'chunks of the module',
+    setup({ onResolve }) {
+      onResolve({ filter: /\.ts$/ }, ({ kind, path, resolveDir }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const source = relative(root.pathname, resolve(resolveDir, path));
+        return { path: `./${chunkOf(source, outputs)}`, external: true };
+      });
+    },
+  };
+  const result = await build({ ...SHARED, entryPoints: [sourceOf('page.ts')], plugins: [chunks] });
+  return result.outputFiles?.[0]?.text ?? '';
+}
+
+/** Name of the chunk that begins with this source file. */
+function chunkOf(source: string, outputs: Metafile['outputs']): string {
+  const found = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === source);
+  if (!found) throw new Error(`The player has no chunk for ${source}: its module does not load it.`);
+  return basename(found[0]);
 }
 
 /** Puts looks, script, settings and preloads into the page: the stream is asked for as soon as the page is there. */
@@ -99,15 +122,12 @@ function fillPage(
     .replace('<!--script-->', () => `<script type="module">${script}</script>`);
 }
 
-/** Chunks the page needs for its first frame: the playback engine, and the static imports of both. */
-function earlyChunks({ outputs }: Metafile): string[] {
-  const all = Object.entries(outputs).map(([path, output]) => ({ name: basename(path), ...output }));
-  const engine = all.filter(({ entryPoint }) => entryPoint === EARLY);
-  const imported = [...all.filter(({ name }) => name === 'page.js'), ...engine]
-    .flatMap(({ imports }) => imports)
-    .filter(({ kind }) => kind === 'import-statement')
-    .map(({ path }) => basename(path));
-  return [...new Set([...engine.map(({ name }) => name), ...imported])];
+/** Chunks the page needs for its first frame: the playback engine and what it imports. */
+function earlyChunks(outputs: Metafile['outputs']): string[] {
+  const engine = chunkOf(EARLY, outputs);
+  const imports = Object.entries(outputs).find(([path]) => basename(path) === engine)?.[1].imports ?? [];
+  const needed = imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => basename(path));
+  return [engine, ...needed];
 }
 
 async function fileOf(contentType: string, body: Buffer, immutable: boolean): Promise<PlayerFile> {
