@@ -13,7 +13,8 @@ import type { Refusal } from '../access/check.ts';
 import { type StreamName, streamKey } from '../rtmp/names.ts';
 import type { Publication } from '../rtmp/session-host.ts';
 import type { GopLimits } from '../stream/gop-cache.ts';
-import type { StandbyDesk, Streams } from '../stream/streams.ts';
+import type { StandbyDesk } from '../stream/name-rights.ts';
+import type { Streams } from '../stream/streams.ts';
 import type { Directory } from './directory.ts';
 import { Standby } from './standby.ts';
 

@@ -17,7 +17,7 @@ import type { NatsHandle } from '@weir/contracts/nats/connect';
 import { kvKey, NODE_HEARTBEAT_MS, STREAM_REFRESH_MS } from '@weir/contracts/nats/names';
 import type { StreamRecord } from '@weir/contracts/nats/records';
 import type { ClaimCause, StreamChange } from '../stats.ts';
-import type { StreamClaim, StreamClaims } from '../stream/streams.ts';
+import type { StreamClaim, StreamClaims } from '../stream/name-rights.ts';
 import type { Directory } from './directory.ts';
 
 /** Options of {@link Claims}. */

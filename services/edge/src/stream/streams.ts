@@ -13,37 +13,9 @@ import type { Connections, CountedSocket, OpenConnection } from './connections.t
 import type { Hub } from './hub.ts';
 import type { HubSettings } from './hub-settings.ts';
 import { LiveStream, type LocalPublisher, type OpenUpstream, type StandIn, type StreamTimes } from './live-stream.ts';
+import type { PublishingClient, StandbyDesk, StreamClaim, StreamClaims } from './name-rights.ts';
 import type { HubTap } from './taps.ts';
 import { Viewer, type ViewerTransport } from './viewer.ts';
-
-/** The right to publish a stream, cluster-wide. */
-export interface StreamClaim {
-  /** Higher than that of any publisher before. */
-  epoch: number;
-  /** Gives it back; the reason is why its publisher ended. */
-  release(reason: CloseReason): void;
-}
-
-/** Who decides about names across the cluster. */
-export interface StreamClaims {
-  /**
-   * Resolves with undefined when somebody else publishes it. `lost` is called when the claim turns out to be another's.
-   * A `backup` takes a name from nobody, and gives it to any publisher that is none.
-   */
-  claim(stream: string, lost: () => void, backup?: boolean): Promise<StreamClaim | undefined>;
-}
-
-/** Who takes publishers that are to stand by (cluster/backups.ts). */
-export interface StandbyDesk {
-  /** True when a publisher of this name is not simply refused while there is another. */
-  wants(name: StreamName): boolean;
-  /** Lets it in, to publish now or later; as {@link Streams.publish}. */
-  enter(...publisher: Parameters<Streams['publishNow']>): Promise<Publication | Refusal>;
-  /** Streams of publishers that stand by on this node, or did. */
-  streams(): string[];
-  /** Publishers of `app/name` that stand by on this node. */
-  waiting(stream: string): number;
-}
 
 /** Options of {@link Streams}. */
 export interface StreamsOptions {
@@ -64,13 +36,6 @@ export interface StreamsOptions {
   /** What a stream's viewers are shown while nobody publishes it; absent or undefined: nothing. */
   standIn?: (hub: Hub) => StandIn | undefined;
 }
-
-/** A publisher; its socket is only counted, so it may be one of another process. */
-export type PublishingClient = Pick<ClientInfo, 'userAgent'> & {
-  socket: CountedSocket;
-  /** Its entry in the book when it has one already; whoever made it closes it. */
-  connection?: OpenConnection;
-};
 
 const SWEEP_MS = 1_000;
 /** A quiet stream shows relays so often that its node lives; a third of the time after which it counts as stalled. */

@@ -7,7 +7,7 @@ import type { CloseReason, Protocol } from '@weir/contracts/events';
 import type { Refusal } from '../access/check.ts';
 import type { StreamName } from '../rtmp/names.ts';
 import type { Publication } from '../rtmp/session-host.ts';
-import type { PublishingClient } from '../stream/streams.ts';
+import type { PublishingClient } from '../stream/name-rights.ts';
 import { LinkReader, writeControl, writeMedia } from './link-frames.ts';
 
 /** Media that the primary has not taken; a node so far behind cannot be helped by keeping more. */
