@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { signName } from '@weir/contracts/signed-name';
 import { findChromium, launchChromium, openPlayer, type PlayerPage } from '@weir/test/harness/browser';
 import { startTestNode } from '@weir/test/harness/edge';
 import { publishFile } from '@weir/test/harness/ffmpeg';
 import { startSystem, type TestSystem } from '@weir/test/harness/system';
-import { waitFor } from '@weir/test/harness/wait';
+import { eventually, waitFor } from '@weir/test/harness/wait';
 import { type WatchedPicture, watchFrames } from '@weir/test/harness/watched-picture';
 import type { Browser } from 'playwright-core';
 
@@ -17,6 +19,16 @@ const CLIP = fileURLToPath(new URL('../../services/cli/assets/demo.flv', import.
 /** Bytes of all playlists and files of HLS that the page got. */
 const HLS_BYTES = `performance.getEntriesByType('resource').filter(({ name }) => /m3u8|m4s|mp4/.test(name))
   .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)`;
+/** Run before the page's own script: counts what its player tells, from the first event on. */
+const COUNT_EVENTS = `(() => {
+  let kept;
+  window.toldEvents = {};
+  Object.defineProperty(window, 'weirPlayer', { configurable: true, get: () => kept, set(player) {
+    kept = player;
+    for (const name of ['started', 'stall', 'reconnect', 'rate', 'problem'])
+      player.on(name, () => { window.toldEvents[name] = (window.toldEvents[name] ?? 0) + 1; });
+  } });
+})()`;
 /** Holds that the player told each long gap with its length (300 ms is 3 × what it may be off). @returns what it told. */
 function holdStallsTrue({ gaps, told }: WatchedPicture): number[] {
   const [missing = [], recorded = []] = [gaps, told].map((some) => some.filter((ms) => ms > 500).map(Math.round));
@@ -35,8 +47,11 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
   let system: TestSystem;
   let browser: Browser;
   const open: PlayerPage[] = [];
-  const play = async (query: string, viewport?: { width: number; height: number }): Promise<PlayerPage> => {
-    const page = await openPlayer(browser, `${system.node('edge-2').http}/player/?${query}`, viewport);
+  const play = async (query: string, script?: string): Promise<PlayerPage> => {
+    const url = `${system.node('edge-2').http}/player/?${query}`;
+    const page = await openPlayer(browser, url, undefined, async (empty) => {
+      if (script) await empty.addInitScript(script);
+    });
     open.push(page);
     return page;
   };
@@ -45,6 +60,36 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     for (const page of open.splice(0)) {
       await page.leave();
       assert.deepEqual(page.errors, []);
+    }
+  };
+
+  /** Holds that all a session told stands in SQL: as many of each kind, of that edge and stream, on its connections. */
+  const holdAllStored = async (session: string, told: Record<string, number>, connections: readonly string[]) => {
+    const kindOf: Record<string, string> = { started: 'player.start', problem: 'player.error' };
+    const wanted = Object.entries(told).map(([name, count]) => [kindOf[name] ?? `player.${name}`, count]);
+    const sql = `SELECT type AS kind, count() AS n, groupUniqArray([node, app, stream]) AS places,
+          groupUniqArray(context['connection']) AS connections
+        FROM weir.viewer_measurements WHERE session_id = '${session}' GROUP BY type
+      UNION ALL SELECT name, count(), groupUniqArray([node, app, stream]), groupUniqArray(attributes['connection'])
+        FROM weir.viewer_events WHERE session_id = '${session}' AND name LIKE 'player.%' GROUP BY name`;
+    const kinds = await eventually(
+      () => system.rows<{ kind: string; n: string; places: string[][]; connections: string[] }>(sql),
+      (rows) => {
+        const counts = new Map(rows.map(({ kind, n }) => [kind, Number(n)]));
+        // How many heartbeats there were is not told.
+        return (
+          counts.delete('player.heartbeat') && isDeepStrictEqual(Object.fromEntries(counts), Object.fromEntries(wanted))
+        );
+      },
+      30_000,
+      JSON.stringify(wanted),
+    );
+    for (const { kind, places, connections: stored } of kinds) {
+      assert.deepEqual(places, [['edge-2', 'live', 'demo']], kind);
+      assert.ok(
+        stored.every((one) => connections.includes(one)),
+        `${kind} of ${stored}`,
+      );
     }
   };
 
@@ -191,7 +236,7 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
   });
 
   it('records one stall of its true length, on the connection that was lost, when its only edge is killed', async (test) => {
-    const player = await play('stream=live/demo');
+    const player = await play('stream=live/demo', COUNT_EVENTS);
     const before = await player.until('four watched seconds', ({ watchedMs }) => watchedMs > 4_000);
     const watched = await watchFrames(player.page);
     // It is started again by its supervisor, on the same port: longer away than the buffer lasts.
@@ -210,6 +255,9 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
       picture.still < first + 300 && picture.still > first / 2,
       `the playhead stood still for ${picture.still} ms`,
     );
+    const told = (await player.page.evaluate('window.toldEvents')) as Record<string, number>;
+    const session = String(await player.page.evaluate("JSON.parse(sessionStorage.getItem('weir-session')).id"));
+    const after = (await player.stats()).edge?.connection ?? '';
     await leaveAll();
     const [row] = await waitFor('the stall in SQL', async () => {
       const rows = await system.rows<{ node: string; duration: number; cause: string }>(
@@ -220,6 +268,7 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     });
     assert.deepEqual([row?.node, row?.cause], ['edge-2', 'reconnect']);
     assert.ok(Math.abs(Number(row?.duration) - first) < 1, `${row?.duration} ms in SQL`);
+    await holdAllStored(session, told, [before.edge?.connection ?? '', after]);
   });
 
   it('plays on elsewhere when its edge is killed, without a reload and with no more than one stall', async () => {
@@ -270,16 +319,24 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
     await leaveAll();
   });
 
-  it('tells a viewer who has the wrong key, and lets in who has the right one', async () => {
-    const guarded = await startTestNode({ access: { play: 'key', playKeys: ['*=right'] } });
+  it('tells a viewer who has the wrong key or signature, and lets in who has the right one', async () => {
+    const guarded = await startTestNode({ access: { play: 'key', playKeys: ['*=right'], signingKeys: ['secret'] } });
+    const signed = (key: string) =>
+      signName({ action: 'play', stream: 'live/guarded', expires: Math.floor(Date.now() / 1_000) + 60 }, key);
     const publisher = publishFile(CLIP, guarded.rtmpUrl('live/guarded'));
     const url = encodeURIComponent(guarded.httpUrl('/live/guarded'));
     const refused = await play(`url=${url}&key=wrong`);
     await waitFor('the message', async () => (await refused.message()) === 'You can’t watch this stream');
     await refused.screenshot('player-refused');
     assert.equal((await refused.stats()).state, 'refused');
-    for (const transport of ['ws-flv', 'http-flv', 'hls']) {
-      const player = await play(`url=${url}&key=right&transport=${transport}`);
+    const forged = await play(`url=${url}&${signed('guessed')}`);
+    await waitFor('the message', async () => (await forged.message()) === 'You can’t watch this stream');
+    for (const [transport, right] of [
+      ['ws-flv', 'key=right'],
+      ['http-flv', signed('secret')],
+      ['hls', signed('secret')],
+    ]) {
+      const player = await play(`url=${url}&${right}&transport=${transport}`);
       await player.until(
         `the picture by ${transport}`,
         ({ state, watchedMs }) => state === 'playing' && watchedMs > 500,
