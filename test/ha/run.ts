@@ -13,8 +13,6 @@ const PARTS = { media: 150, namespaces: 25, nats: 30, edges: 35, lvs: 200 };
 type Part = keyof typeof PARTS;
 const AT_ONCE = Math.min(2, availableParallelism());
 const BOUND_SECONDS = 360;
-/** Guests of `lvs` end so long before, for their tables. */
-const TABLES_MS = 15_000;
 
 const { chosen, boundMs, isBounded } = readArguments(process.argv.slice(2));
 const endsAtMs = Date.now() + boundMs;
@@ -49,7 +47,6 @@ async function run(part: Part): Promise<number> {
   const options = ['--disable-warning=ExperimentalWarning', '--test', '--test-isolation=none', '--test-reporter=spec'];
   const child = spawn(process.execPath, [...options, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, WEIR_HA_DEADLINE_MS: String(endsAtMs - TABLES_MS) },
   });
   running.add(child);
   // parts run beside each other: what they say is shown when they are done
@@ -79,7 +76,6 @@ function readArguments(words: readonly string[]): { chosen: Part[]; boundMs: num
   const strange = names.filter((name) => !(name in PARTS));
   if (strange.length > 0)
     throw new Error(`test:ha: no part ${strange.join()}; there are ${Object.keys(PARTS).join(', ')}`);
-  const fromEnvironment = process.env.WEIR_HA_TIMEOUT_MS;
-  const boundMs = within === undefined ? Number(fromEnvironment ?? BOUND_SECONDS * 1_000) : Number(within) * 1_000;
+  const boundMs = Number(within ?? BOUND_SECONDS) * 1_000;
   return { chosen: names as Part[], boundMs, isBounded: within !== undefined };
 }

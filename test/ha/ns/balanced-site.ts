@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { waitFor } from '@weir/test/harness/wait';
 import { type Ask, startClients } from './clients.ts';
 import { CLIP, REPOSITORY, VIP } from './cluster.ts';
 import { DirectedSite, EDGES } from './directed-site.ts';
@@ -14,6 +15,7 @@ export const ORIGINS = ['o1', 'o2'];
 export const STREAM_URL = `rtmp://${VIP}/live/ha`;
 
 const NATS_URL = 'nats://10.9.0.41:4222';
+const AGENT_MS = 120_000;
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** A viewer as media-client.ts tells it. */
@@ -57,6 +59,9 @@ export class BalancedSite extends DirectedSite {
     for (const name of [...ORIGINS, ...EDGES]) await cluster.ready(name);
     await booting;
     for (const director of this.directors) await director.start('agent', director.command('weir-agent.service'));
+    // until an agent has started its emulated core has time for little else
+    const tell = () => this.directors.every(({ name }) => this.toldBy(name, 'weir.ipvs.servers').length > 0);
+    await waitFor('the directors’ agents', tell, { timeoutMs: AGENT_MS, everyMs: 2_000 });
   }
 
   /** Ports of the clients that have an RTMP connection to an edge. */

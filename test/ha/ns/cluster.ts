@@ -34,6 +34,7 @@ export class Cluster {
   readonly topology: Topology;
   readonly #machines = new Map<string, Namespace>();
   readonly #running = new Map<string, ChildProcess>();
+  readonly #remove = () => rmSync(this.out, { recursive: true, force: true });
 
   /** Renders the topology and sets machines up that are named by their roles: `n1`, `o1`, `e1`. */
   constructor(names: readonly string[], change: (topology: Topology) => void = () => undefined) {
@@ -41,6 +42,7 @@ export class Cluster {
     topology.software.path = REPOSITORY;
     change(topology);
     this.topology = topology;
+    process.once('exit', this.#remove);
     this.render();
     writeSecrets(topology, this.secretsPath);
     for (const name of names) this.#setUp(name);
@@ -122,7 +124,9 @@ export class Cluster {
     const { originNode, node } = this.topology.ports;
     const question = `curl -fsS http://127.0.0.1:${name.startsWith('o') ? originNode : node}/readyz`;
     const isReady = () => this.machine(name).must(question).includes('true');
-    await waitFor(`${name} to be ready (${this.logPath(name)})`, isReady, { timeoutMs: READY_MS, everyMs: 300 });
+    await waitFor(`${name} to be ready`, isReady, { timeoutMs: READY_MS, everyMs: 300 }).catch((error: unknown) => {
+      throw new Error(`${name}: ${readFileSync(this.logPath(name), 'utf8').slice(-1_000)}`, { cause: error });
+    });
   }
 
   /** Ends a machine's processes as a crash would. */
@@ -133,6 +137,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     await this.namespaces.close();
-    rmSync(this.out, { recursive: true, force: true });
+    this.#remove();
+    process.removeListener('exit', this.#remove);
   }
 }

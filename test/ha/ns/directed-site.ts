@@ -17,8 +17,8 @@ export const EDGES = ['e1', 'e2', 'e3'];
 
 const DIRECTORS = ['d1', 'd2'];
 const SETTLE_MS = 60_000;
-/** Asking a director takes its emulated core some ms. */
-const LOOK_MS = 20;
+/** Answering takes a director's emulated core some tens of ms, which its keepalived has to wait for. */
+const LOOK_MS = 100;
 
 /** Nodes and directors; whoever extends it starts the nodes. */
 export class DirectedSite {

@@ -68,7 +68,7 @@ export class DirectorMachine {
     // one of an earlier life
     rmSync(this.#controlPath, { force: true });
     // a real one shares its cores with nobody
-    this.#qemu = plug.start(['nice', '-n', '-10', 'qemu-system-x86_64', ...this.#machine(), ...this.#devices()]);
+    this.#qemu = plug.start(['nice', '-n', '-5', 'qemu-system-x86_64', ...this.#machine(), ...this.#devices()]);
   }
 
   #machine(): string[] {
@@ -80,7 +80,7 @@ export class DirectorMachine {
       '-device',
       `virtio-9p-pci,fsdev=${id},mount_tag=${tag}`,
     ];
-    const accelerator = process.env.WEIR_HA_ACCEL ?? 'tcg';
+    const accelerator = process.env.QEMU_ACCEL ?? 'tcg';
     return [
       ...['-accel', accelerator, '-cpu', 'max', '-M', 'q35', '-m', String(MEMORY_MB), '-smp', '1'],
       ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
