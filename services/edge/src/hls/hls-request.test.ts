@@ -36,6 +36,12 @@ describe('an address of HLS', () => {
     assert.ok(odd.session.startsWith('%ZZx'), 'what is not encoded well is taken as it is');
   });
 
+  it('cuts a session in a way that it can be handed on, whatever it is made of', () => {
+    const request = parse(`/live/demo.m3u8?session=${'a'.repeat(99)}${encodeURIComponent('😀')}`);
+    assert.equal(request.session.length, 100);
+    assert.match(request.fileQuery(request.session), /^\?session=a{99}%EF%BF%BD$/);
+  });
+
   it('hands on to files what is not the playlist’s own, and cannot end a quoted address', () => {
     const request = parse('/live/demo.m3u8?_HLS_msn=7&key="a"&session=old&sign=b');
     assert.equal(request.fileQuery('new one'), '?key=%22a%22&sign=b&session=new%20one');

@@ -42,7 +42,7 @@ export class HlsRequest {
     for (const pair of queryText === '' ? [] : queryText.split('&')) {
       const at = pair.indexOf('=');
       const name = at < 0 ? pair : pair.slice(0, at);
-      if (name === VIEWER_QUERY.session) this.session = decoded(pair.slice(name.length + 1)).slice(0, MAX_SESSION);
+      if (name === VIEWER_QUERY.session) this.session = decoded(pair.slice(name.length + 1), MAX_SESSION);
       else if (name === '_HLS_msn') {
         this.isBlocking = true;
         this.segment = wholeNumber(pair.slice(name.length + 1));
@@ -102,14 +102,16 @@ function parsePath(path: string): HlsPath | undefined {
   }
 }
 
-/** A value of a query; as it is when it is not encoded well. */
-function decoded(value: string): string {
-  if (!/[%+]/.test(value)) return value;
+/** A value of a query, cut to so many characters; as it is when it is not encoded well. */
+function decoded(value: string, maxLength: number): string {
+  let text = value;
   try {
-    return decodeURIComponent(value.replaceAll('+', ' '));
+    if (/[%+]/.test(value)) text = decodeURIComponent(value.replaceAll('+', ' '));
   } catch {
-    return value;
+    // Its sender's business: it is a name like any other.
   }
+  // Cut between two halves of a character it could not be encoded again.
+  return text.slice(0, maxLength).toWellFormed();
 }
 
 function wholeNumber(text: string): number | undefined {

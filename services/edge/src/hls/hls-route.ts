@@ -86,9 +86,15 @@ export class HlsRoute {
     // Who is here already: most requests, answered without a detour where nothing has to be waited for.
     viewer.seenAtMs = running.askedAtMs = Date.now();
     const presence = whenThere(running.stream, asked, this.#waits);
-    if (typeof presence === 'string') this.#serve(running, viewer, asked, presence, request, response);
-    else {
+    if (typeof presence !== 'string') {
       presence.then((later) => this.#serve(running, viewer, asked, later, request, response)).catch(failed);
+      return true;
+    }
+    try {
+      this.#serve(running, viewer, asked, presence, request, response);
+    } catch {
+      // One request must not end the process.
+      failed();
     }
     return true;
   }
