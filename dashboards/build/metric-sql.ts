@@ -4,7 +4,7 @@
  */
 import { METRICS, type MetricName } from '@weir/contracts/metrics';
 import { TABLE, VIEW } from '@weir/contracts/tables';
-import { picked, pickedMachine, sqlText } from './filters.ts';
+import { picked, sqlText } from './filters.ts';
 import { BUCKET_SECONDS, bucketOf, inRange, levelExpressions } from './levels.ts';
 
 /** Attribute condition: one value or any of several. */
@@ -32,9 +32,12 @@ export interface MetricSeries {
   readonly ofRole?: 'edge' | 'agent';
   /** Filter by app and stream too. */
   readonly byStream?: boolean;
+  /** Filter by app too, where the series have no stream. */
+  readonly byApp?: boolean;
 }
 
-const FOLD = {
+/** How the rows of one series and bucket become one value, over `bucket_start` and rows `p`. */
+export const FOLD = {
   mean: 'sum(p.sum) / sum(p.count)',
   max: 'max(p.max)',
   rate: `sum(p.sum) / ${BUCKET_SECONDS.replace('bucket_start', 'any(bucket_start)')}`,
@@ -83,36 +86,44 @@ ORDER BY time, ${key}`;
 
 /** One row per series and bucket: `bucket_start`, labels, `folded`. */
 function foldedSql(series: MetricSeries): string {
-  const definition = METRICS[series.metric];
   const labels = Object.entries(series.by ?? {});
-  const needsAttributes =
-    series.where !== undefined ||
-    series.byStream ||
-    labels.some(([, expression]) => expression.includes('attributes['));
   const conditions = [
     `metric = ${sqlText(series.metric)}`,
     series.where ? attributeCondition(series.where) : '',
-    series.byStream ? picked("attributes['app']", 'app') : '',
+    series.byStream || series.byApp ? picked("attributes['app']", 'app') : '',
     series.byStream ? picked("attributes['stream']", 'stream') : '',
   ].filter((condition) => condition !== '');
-  const join = needsAttributes
-    ? `\n  INNER JOIN (SELECT series_id, attributes FROM ${VIEW.series} WHERE ${conditions.join(' AND ')}) AS s ON s.series_id = p.series_id`
+  const wanted = conditions.join(' AND ');
+  // What only narrows needs no join: the engine passes over stretches of rows that hold none of the series.
+  const isJoined = labels.some(([, expression]) => expression.includes('attributes['));
+  const join = isJoined
+    ? `\n  INNER JOIN (SELECT series_id, attributes FROM ${VIEW.series} WHERE ${wanted}) AS s ON s.series_id = p.series_id`
     : '';
+  const narrowed =
+    !isJoined && conditions.length > 1
+      ? ` AND p.series_id IN (SELECT series_id FROM ${TABLE.metricSeries} WHERE ${wanted})`
+      : '';
   const select = labels.map(([alias, expression]) => `${qualify(expression)} AS ${quoteName(alias)}, `).join('');
   const group = labels.map(([alias]) => `, ${quoteName(alias)}`).join('');
   const also = series.also ? `, ${FOLD[series.also.fold]} AS also` : '';
-  const who = definition.scope === 'machine' ? pickedMachine('p.machine_id') : picked('p.node', 'node');
-  const role = series.ofRole
-    ? ` AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = ${sqlText(series.ofRole)})`
-    : '';
   return `  SELECT ${bucketOf('p.time')} AS bucket_start, ${select}p.series_id AS series_id, ${FOLD[series.fold]} AS folded${also}
   FROM ${VIEW.metricPoints}(step = step) AS p${join}
-  WHERE p.metric = ${sqlText(series.metric)} AND ${inRange('p.time')}
-    AND ${picked('p.cluster', 'cluster')} AND ${who}${role}
+  WHERE p.metric = ${sqlText(series.metric)}${narrowed} AND ${inRange('p.time')}
+    AND ${picked('p.cluster', 'cluster')} AND ${reportedBy([series.metric], series.ofRole)}
   GROUP BY bucket_start${group}, series_id`;
 }
 
-function qualify(expression: string): string {
+/** Rows of the picked nodes, and of the machines they run on where a metric is of those: such rows name no node. */
+export function reportedBy(metrics: readonly MetricName[], ofRole?: MetricSeries['ofRole']): string {
+  const role = ofRole ? `role = ${sqlText(ofRole)}` : '1';
+  const machine = `p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE ${role} AND ${picked('cluster', 'cluster')} AND ${picked('node', 'node')})`;
+  const scopes = new Set(metrics.map((metric) => METRICS[metric].scope));
+  if (!scopes.has('machine')) return ofRole ? machine : picked('p.node', 'node');
+  return scopes.size === 1 ? machine : `(p.node = '' OR ${picked('p.node', 'node')}) AND ${machine}`;
+}
+
+/** A label's expression over rows `p` and series `s`. */
+export function qualify(expression: string): string {
   return /^[a-z_]+$/.test(expression)
     ? `p.${expression}`
     : expression.replaceAll(/(?<!\.)attributes\[/g, 's.attributes[');

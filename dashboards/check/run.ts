@@ -7,7 +7,7 @@ import { type AlertRule, RULE_WINDOW_SECONDS, ruleSql } from '../alerts/rule.ts'
 import { ALERT_RULES } from '../alerts/rules.ts';
 import { ALL_DASHBOARDS } from '../all.ts';
 import { panelsOf, VARIABLE_SQL } from '../build/dashboards.ts';
-import type { PanelSpec } from '../build/panel-spec.ts';
+import type { DashboardSpec, PanelSpec } from '../build/panel-spec.ts';
 import { expandQuery, type QueryContext } from './expand.ts';
 
 /** An answer of ClickHouse in its JSON format. */
@@ -41,26 +41,43 @@ export interface CheckOptions {
   readonly variables?: QueryContext['variables'];
   /** Accept empty answers: an empty store, a range before the first sample. */
   readonly mayBeEmpty?: boolean;
+  /** Queries that run at once, as a browser has six panels load; default 1, for times that mean something. */
+  readonly atOnce?: number;
 }
 
 /** Rows a query may return at most. */
 export const MOST_ROWS = 5_000;
 
-/** All panels, annotations, variables and alert rules. */
+/** All panels, annotations, variables and alert rules, in that order. */
 export async function checkQueries(options: CheckOptions): Promise<CheckedQuery[]> {
-  const checked: CheckedQuery[] = [];
-  for (const spec of ALL_DASHBOARDS) {
-    for (const panel of panelsOf(spec)) checked.push(...(await checkPanel(spec.name, panel, options)));
-    for (const annotation of spec.annotations) {
-      const query = { place: spec.name, name: annotation.name, refId: 'annotation', sql: annotation.sql };
-      checked.push(await runOne(query, options, 200, () => []));
-    }
-  }
+  const checks = ALL_DASHBOARDS.flatMap((spec) => dashboardChecks(spec, options));
   for (const [name, sql] of Object.entries(VARIABLE_SQL)) {
-    checked.push(await runOne({ place: 'variable', name, refId: '', sql }, options, 200, oneTextColumn));
+    const query = { place: 'variable', name, refId: '', sql };
+    checks.push(async () => [await runOne(query, options, 200, oneTextColumn)]);
   }
-  for (const rule of ALERT_RULES) checked.push(await checkRule(rule, options));
-  return checked;
+  for (const rule of ALERT_RULES) checks.push(async () => [await checkRule(rule, options)]);
+  return (await runAll(checks, options.atOnce ?? 1)).flat();
+}
+
+/** The checks of a dashboard's panels and annotations, one for each, not begun. */
+export function dashboardChecks(spec: DashboardSpec, options: CheckOptions): (() => Promise<CheckedQuery[]>)[] {
+  const panels = panelsOf(spec).map((panel) => () => checkPanel(spec.name, panel, options));
+  const annotations = spec.annotations.map((annotation) => async () => {
+    const query = { place: spec.name, name: annotation.name, refId: 'annotation', sql: annotation.sql };
+    return [await runOne(query, options, 200, () => [])];
+  });
+  return [...panels, ...annotations];
+}
+
+/** Runs all, `atOnce` at a time, begun in their order; the results in their order. */
+export async function runAll<T>(tasks: readonly (() => Promise<T>)[], atOnce: number): Promise<T[]> {
+  const results = new Array<T>(tasks.length);
+  const left = tasks.entries();
+  const work = async (): Promise<void> => {
+    for (const [i, task] of left) results[i] = await task();
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return results;
 }
 
 /** The queries of one panel. */

@@ -2,33 +2,31 @@
  * Cluster, third row (M11): add or take away machines? Each limit is judged by the highest ten minutes of every day of the
  * week before the end of the range; the trend is a straight line through the daily peaks.
  */
-import { VIEW } from '@weir/contracts/tables';
+import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
-import { metricSql } from '../build/metric-sql.ts';
+import { linesSql } from '../build/lines-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 /** Share of a limit that may be used at the peak. */
 const ALLOWED = 0.9;
 
-/** Ten minutes of the whole cluster: the three limits as shares, viewers, machines. Only edges carry viewers. */
-const slots = `SELECT time, cluster, uniqExactIf(machine_id, metric = 'system.cpu.utilization') AS machines,
-    avgIf(v, metric = 'system.cpu.utilization') AS cpu,
-    sumIf(v, metric = 'system.network.io') * 8 / 600 / sumIf(v, metric = 'system.network.speed') AS bandwidth,
-    sumIf(v, metric = 'live.connections') / sumIf(v, metric = 'live.connections.limit') AS connections,
-    sumIf(v, metric = 'live.connections') AS viewers
-  FROM (
-    SELECT p.time AS time, p.cluster AS cluster, p.machine_id AS machine_id, p.metric AS metric, p.series_id AS series_id,
-      if(metric = 'system.network.io', sum(p.sum), sum(p.sum) / sum(p.count)) AS v
-    FROM ${VIEW.metricPoints}(step = 600) AS p
-    WHERE p.metric IN ('system.cpu.utilization', 'system.network.io', 'system.network.speed', 'live.connections', 'live.connections.limit')
-      AND p.series_id IN (
-        SELECT series_id FROM ${VIEW.series}
-        WHERE metric IN ('system.network.speed', 'live.connections.limit') OR (metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used')
-          OR (metric = 'system.network.io' AND attributes['network.io.direction'] = 'transmit') OR (metric = 'live.connections' AND attributes['role'] IN ('viewer', 'publisher')))
-      AND p.time >= $__toTime - 604800 AND p.time < $__toTime AND ${picked('p.cluster', 'cluster')}
-      AND p.machine_id IN (SELECT machine_id FROM nodes WHERE role = 'edge')
-    GROUP BY time, cluster, machine_id, metric, series_id
-  )
+/**
+ * Ten minutes of the whole cluster: the three limits as shares, viewers, machines. Only edges carry viewers. Each is a quotient
+ * of sums over samples, so that rows need not be put together by series first.
+ */
+const slots = `SELECT p.time AS time, p.cluster AS cluster, uniqExactIf(p.machine_id, p.metric = 'system.cpu.utilization') AS machines,
+    sumIf(p.sum, p.metric = 'system.cpu.utilization') / sumIf(p.count, p.metric = 'system.cpu.utilization') AS cpu,
+    sumIf(p.sum, p.metric = 'system.network.io') * 8 / 600 / (sumIf(p.sum, p.metric = 'system.network.speed') / sumIf(p.count, p.metric = 'system.network.speed') * uniqExactIf(p.series_id, p.metric = 'system.network.speed')) AS bandwidth,
+    sumIf(p.sum, p.metric = 'live.connections') / sumIf(p.sum, p.metric = 'live.connections.limit') AS connections,
+    sumIf(p.sum, p.metric = 'live.connections') / sumIf(p.count, p.metric = 'live.connections') * uniqExactIf(p.series_id, p.metric = 'live.connections') AS viewers
+  FROM ${VIEW.metricPoints}(step = 600) AS p
+  WHERE p.metric IN ('system.cpu.utilization', 'system.network.io', 'system.network.speed', 'live.connections', 'live.connections.limit')
+    AND p.series_id IN (
+      SELECT series_id FROM ${TABLE.metricSeries}
+      WHERE metric IN ('system.network.speed', 'live.connections.limit') OR (metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used')
+        OR (metric = 'system.network.io' AND attributes['network.io.direction'] = 'transmit') OR (metric = 'live.connections' AND attributes['role'] IN ('viewer', 'publisher')))
+    AND p.time >= $__toTime - 604800 AND p.time < $__toTime AND ${picked('p.cluster', 'cluster')}
+    AND p.machine_id IN (SELECT machine_id FROM ${TABLE.nodes} WHERE role = 'edge')
   GROUP BY time, cluster`;
 
 const days = `SELECT cluster, what, intDiv(toUInt32($__toTime) - toUInt32(time), 86400) AS days_ago, max(used) AS peak, argMax(viewers, used) AS viewers, argMax(machines, used) AS machines
@@ -50,6 +48,27 @@ const verdict = `SELECT concat(what, if(isNull(left), ' (no growth)', concat(' i
   toString(spare) AS \`Edges to spare at the peak\`
 FROM (SELECT argMin(what, if(isNull(days_left), 1e6 - peak_used, days_left)) AS what, argMin(days_left, if(isNull(days_left), 1e6 - peak_used, days_left)) AS left, min(machines_spare) AS spare FROM (${limits}))
 WHERE what != ''`;
+
+const use = (() => {
+  const lines = linesSql(
+    [
+      {
+        metric: 'system.network.io',
+        where: { 'network.io.direction': 'transmit' },
+        fold: 'rate',
+        across: 'sum',
+        scale: 8,
+        as: 'sent',
+      },
+      { metric: 'system.network.speed', fold: 'mean', across: 'sum', as: 'speed' },
+      { metric: 'live.connections', where: { role: ['viewer', 'publisher'] }, fold: 'mean', across: 'sum', as: 'open' },
+      { metric: 'live.connections.limit', fold: 'mean', across: 'sum', as: 'allowed' },
+      { metric: 'system.cpu.utilization', where: { 'cpu.mode': 'used' }, fold: 'mean', across: 'avg', as: 'cpu' },
+    ],
+    { ofRole: 'edge' },
+  );
+  return `SELECT time, sent / speed AS Bandwidth, open / allowed AS Connections, cpu AS CPU FROM (${lines}) ORDER BY time`;
+})();
 
 /** Panels of the row. */
 export const CAPACITY: PanelGroup = {
@@ -106,21 +125,7 @@ export const CAPACITY: PanelGroup = {
       title: 'Use of each limit of the edges',
       description:
         'Bandwidth: sent bits against the speed of all cards. Connections: publishers and viewers against the sum of the limits. CPU: mean over machines.',
-      queries: [
-        { refId: 'A', sql: bandwidthShare() },
-        { refId: 'B', sql: connectionShare() },
-        {
-          refId: 'C',
-          sql: metricSql({
-            metric: 'system.cpu.utilization',
-            where: { 'cpu.mode': 'used' },
-            ofRole: 'edge',
-            fold: 'mean',
-            across: 'avg',
-            as: 'CPU',
-          }),
-        },
-      ],
+      queries: [{ refId: 'A', sql: use }],
       unit: 'percentunit',
       min: 0,
       thresholds: { bad: 0.9 },
@@ -130,37 +135,3 @@ export const CAPACITY: PanelGroup = {
     },
   ],
 };
-
-function bandwidthShare(): string {
-  const sent = { 'network.io.direction': 'transmit' };
-  return ratio(
-    'Bandwidth',
-    metricSql({
-      metric: 'system.network.io',
-      where: sent,
-      ofRole: 'edge',
-      fold: 'rate',
-      across: 'sum',
-      scale: 8,
-      as: 'used',
-    }),
-    metricSql({ metric: 'system.network.speed', ofRole: 'edge', fold: 'mean', across: 'sum', as: 'allowed' }),
-  );
-}
-
-function connectionShare(): string {
-  const counted = { role: ['viewer', 'publisher'] };
-  return ratio(
-    'Connections',
-    metricSql({ metric: 'live.connections', where: counted, ofRole: 'edge', fold: 'mean', across: 'sum', as: 'used' }),
-    metricSql({ metric: 'live.connections.limit', ofRole: 'edge', fold: 'mean', across: 'sum', as: 'allowed' }),
-  );
-}
-
-/** One line: `used` of the first query over `allowed` of the second. */
-function ratio(name: string, used: string, allowed: string): string {
-  return `SELECT u.time AS time, u.used / l.allowed AS ${name}
-FROM (${used}) AS u
-INNER JOIN (${allowed}) AS l ON l.time = u.time
-ORDER BY time`;
-}

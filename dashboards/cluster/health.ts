@@ -1,5 +1,5 @@
 /** Cluster, first row: is everybody there, how much is going on, and who is not well. */
-import { VIEW } from '@weir/contracts/tables';
+import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
@@ -17,19 +17,33 @@ const SILENCE = `${VIEW.nodeSilence}(from = $__toTime - 60, to = $__toTime, step
 const nodesUp = `SELECT countIf(state = 'up') AS up, countIf(state = 'silent') AS silent, countIf(state = 'drained') AS drained
 FROM (SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'origin') AND ${picked('cluster', 'cluster')})`;
 
-const nodeTable = `SELECT s.node AS node, s.role AS role, n.site AS site, ${STATE} AS state, s.silent_seconds AS silent_for,
-  l.viewers AS viewers, l.connections - l.viewers AS publishers, l.connections / l.connection_limit AS limit_used, m.cpu AS cpu, m.memory AS memory, m.card AS card, m.disk AS disk, n.version AS version
+/** Which figure of the table a series is, '' for none. */
+const FIGURE = `multiIf(metric = 'live.connections', attributes['role'], metric = 'live.connections.limit', 'limit', metric = 'system.filesystem.utilization', 'disk',
+      metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used', 'cpu', metric = 'system.memory.utilization' AND attributes['system.memory.state'] = 'used', 'memory',
+      metric = 'system.network.io', 'traffic', metric = 'system.network.speed', 'speed', '')`;
+const METRICS = `('live.connections', 'live.connections.limit', 'system.filesystem.utilization', 'system.cpu.utilization', 'system.memory.utilization', 'system.network.io', 'system.network.speed')`;
+
+/** The last two whole minutes: a row per node, and one per machine and card without a node's name. One pass over the minutes. */
+const lately = `SELECT cluster, machine_id, node, sumIf(v, figure = 'viewer') AS viewers, sumIf(v, figure = 'publisher') AS publishers, maxOrNullIf(v, figure = 'limit') AS connection_limit,
+    maxOrNullIf(v, figure = 'cpu') AS cpu, maxOrNullIf(v, figure = 'memory') AS memory, maxOrNullIf(v, figure = 'disk') AS disk, maxOrNullIf(v, figure = 'traffic') * 8 / nullIf(maxIf(v, figure = 'speed'), 0) AS card
+  FROM (
+    SELECT p.cluster AS cluster, p.machine_id AS machine_id, p.node AS node, s.figure AS figure, s.card_name AS card_name, p.series_id AS series_id, if(figure = 'traffic', sum(p.sum) / 60 / uniqExact(p.time), sum(p.sum) / sum(p.count)) AS v
+    FROM ${VIEW.metricPoints}(step = 60) AS p
+    INNER JOIN (SELECT series_id, attributes['network.interface.name'] AS card_name, ${FIGURE} AS figure FROM ${VIEW.series} WHERE metric IN ${METRICS} AND figure NOT IN ('', 'relay')) AS s ON s.series_id = p.series_id
+    WHERE p.metric IN ${METRICS} AND p.series_id IN (SELECT series_id FROM ${TABLE.metricSeries} WHERE metric IN ${METRICS} AND ${FIGURE} NOT IN ('', 'relay'))
+      AND p.time >= toStartOfMinute($__toTime) - 120 AND p.time < toStartOfMinute($__toTime) AND ${picked('p.cluster', 'cluster')}
+    GROUP BY cluster, machine_id, node, figure, card_name, series_id
+  )
+  GROUP BY cluster, machine_id, node, card_name`;
+
+const nodeTable = `SELECT s.node AS node, any(s.role) AS role, any(n.site) AS site, any(${STATE}) AS state, any(s.silent_seconds) AS silent_for,
+  sumIf(l.viewers, l.node = s.node) AS viewers, sumIf(l.publishers, l.node = s.node) AS publishers, (viewers + publishers) / maxIf(l.connection_limit, l.node = s.node) AS limit_used,
+  max(l.cpu) AS cpu, max(l.memory) AS memory, max(l.card) AS card, max(l.disk) AS disk, any(n.version) AS version
 FROM ${SILENCE} AS s
-INNER JOIN nodes AS n ON n.cluster = s.cluster AND n.node = s.node
-LEFT JOIN (
-  SELECT cluster, node, argMax(viewers, time) AS viewers, argMax(connections, time) AS connections, argMax(connection_limit, time) AS connection_limit
-  FROM ${VIEW.nodeMinutes}(from = $__toTime - 180, to = $__toTime) GROUP BY cluster, node
-) AS l ON l.cluster = s.cluster AND l.node = s.node
-LEFT JOIN (
-  SELECT cluster, machine_id, argMax(cpu, time) AS cpu, argMax(memory, time) AS memory, argMax(card, time) AS card, argMax(disk, time) AS disk
-  FROM ${VIEW.machineMinutes}(from = $__toTime - 180, to = $__toTime) GROUP BY cluster, machine_id
-) AS m ON m.cluster = s.cluster AND m.machine_id = s.machine_id
+INNER JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
+LEFT JOIN (${lately}) AS l ON l.cluster = s.cluster AND l.machine_id = s.machine_id
 WHERE s.role IN ('edge', 'origin') AND ${picked('s.cluster', 'cluster')} AND ${picked('s.node', 'node')}
+GROUP BY s.cluster, s.node
 ORDER BY state = 'silent' DESC, card DESC
 LIMIT 1000`;
 

@@ -2,11 +2,13 @@
 import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
 import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
+import { linesSql } from '../build/lines-sql.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
 const transmit = { 'network.io.direction': 'transmit' };
 const receive = { 'network.io.direction': 'receive' };
+const ofClients = { role: ['publisher', 'viewer'] };
 
 /** Nodes heard in each bucket and nodes that were due: known by then and not retired. */
 const answered = `WITH ${levelExpressions()},
@@ -57,35 +59,11 @@ export const LOAD: PanelGroup = {
       queries: [
         {
           refId: 'A',
-          sql: metricSql({
-            metric: 'system.network.io',
-            where: transmit,
-            fold: 'rate',
-            across: 'sum',
-            scale: 8,
-            as: 'Out',
-          }),
-        },
-        {
-          refId: 'B',
-          sql: metricSql({
-            metric: 'system.network.io',
-            where: receive,
-            fold: 'rate',
-            across: 'sum',
-            scale: 8,
-            as: 'In',
-          }),
-        },
-        {
-          refId: 'C',
-          sql: metricSql({
-            metric: 'system.network.speed',
-            fold: 'mean',
-            across: 'sum',
-            scale: 0.9,
-            as: '90 % of all cards',
-          }),
+          sql: linesSql([
+            { metric: 'system.network.io', where: transmit, fold: 'rate', across: 'sum', scale: 8, as: 'Out' },
+            { metric: 'system.network.io', where: receive, fold: 'rate', across: 'sum', scale: 8, as: 'In' },
+            { metric: 'system.network.speed', fold: 'mean', across: 'sum', scale: 0.9, as: '90 % of all cards' },
+          ]),
         },
       ],
       unit: 'bps',
@@ -167,27 +145,11 @@ export const LOAD: PanelGroup = {
       queries: [
         {
           refId: 'A',
-          sql: metricSql({
-            metric: 'live.connections.opened',
-            where: { role: ['publisher', 'viewer'] },
-            fold: 'rate',
-            across: 'sum',
-            as: 'Opened',
-          }),
-        },
-        {
-          refId: 'B',
-          sql: metricSql({
-            metric: 'live.connections.closed',
-            where: { role: ['publisher', 'viewer'] },
-            fold: 'rate',
-            across: 'sum',
-            as: 'Closed',
-          }),
-        },
-        {
-          refId: 'C',
-          sql: metricSql({ metric: 'live.connections.refused', fold: 'rate', across: 'sum', as: 'Refused' }),
+          sql: linesSql([
+            { metric: 'live.connections.opened', where: ofClients, fold: 'rate', across: 'sum', as: 'Opened' },
+            { metric: 'live.connections.closed', where: ofClients, fold: 'rate', across: 'sum', as: 'Closed' },
+            { metric: 'live.connections.refused', fold: 'rate', across: 'sum', as: 'Refused' },
+          ]),
         },
       ],
       unit: 'cps',

@@ -8,16 +8,16 @@ import { SILENCE_STEP, SILENT_SECONDS } from '../cluster/health.ts';
 const picks = `${picked('f.cluster', 'cluster')} AND ${picked('f.node', 'node')} AND ${picked('f.app', 'app')} AND ${picked('f.stream', 'stream')}`;
 const inTime = `f.time >= $__fromTime AND f.time <= $__toTime AND ${picks}`;
 
-const summary = `SELECT count() AS switches, if(count() = 0, 0, quantileExact(0.95)(gap_ms) / 1000) AS p95_gap, max(gap_ms) / 1000 AS worst_gap, sum(f.viewers) AS viewers, sum(f.viewers * gap_ms / 1000.) / 3600 AS lost_hours
+const summary = `SELECT count() AS switches, if(count() = 0, 0, quantileExact(0.95)(gap_ms) / 1000) AS p95_gap, max(gap_ms) / 1000 AS worst_gap, ifNull(max(f.media_gap_ms), 0) / 1000 AS worst_missing, sum(f.viewers) AS viewers, sum(f.viewers * gap_ms / 1000.) / 3600 AS lost_hours
 FROM ${TABLE.failovers} AS f WHERE ${inTime}`;
 
 /** Every bucket has a row, so that quiet times show as zero and not as nothing. */
-const perBucket = `WITH ${levelExpressions()}
-SELECT time, sum(switches) AS Switches, max(gap) AS \`Worst gap\`, sum(viewers) AS Viewers
+const perBucket = (columns: string) => `WITH ${levelExpressions()}
+SELECT time, ${columns}
 FROM (
-  SELECT range_from + bucket * number AS time, 0 AS switches, 0. AS gap, 0 AS viewers FROM numbers(toUInt64(greatest(1, dateDiff('second', range_from, range_to) / bucket)))
+  SELECT range_from + bucket * number AS time, 0 AS switches, 0. AS gap, 0. AS missing, 0 AS viewers FROM numbers(toUInt64(greatest(1, dateDiff('second', range_from, range_to) / bucket)))
   UNION ALL
-  SELECT ${bucketOf("toDateTime(f.time, 'UTC')")} AS time, 1 AS switches, gap_ms / 1000. AS gap, toInt64(f.viewers) AS viewers FROM ${TABLE.failovers} AS f WHERE f.time >= range_from AND f.time < range_to AND ${picks}
+  SELECT ${bucketOf("toDateTime(f.time, 'UTC')")} AS time, 1 AS switches, gap_ms / 1000. AS gap, ifNull(f.media_gap_ms, 0) / 1000. AS missing, toInt64(f.viewers) AS viewers FROM ${TABLE.failovers} AS f WHERE f.time >= range_from AND f.time < range_to AND ${picks}
 )
 GROUP BY time
 ORDER BY time`;
@@ -75,7 +75,7 @@ export const SWITCHES: PanelGroup = {
       kind: 'stat',
       title: 'In this range',
       description:
-        "Streams whose upstream changed under their viewers, how long those had no new media, how many viewers were attached, and what it cost in viewer-hours. A gap of up to about a second is hidden by a player's buffer.",
+        "Streams whose upstream changed under their viewers, how long those had no new media by the clock, how much of the stream itself was lost, how many viewers were attached, and what it cost in viewer-hours. A gap of up to about a second is hidden by a player's buffer.",
       queries: [{ refId: 'A', sql: summary }],
       width: 24,
       height: 4,
@@ -83,6 +83,7 @@ export const SWITCHES: PanelGroup = {
         switches: { name: 'Switches', color: 'blue' },
         p95_gap: { name: '95th percentile gap', unit: 's', decimals: 2, thresholds: { warn: 1, bad: 2.5 } },
         worst_gap: { name: 'Worst gap', unit: 's', decimals: 2, thresholds: { warn: 1, bad: 2.5 } },
+        worst_missing: { name: 'Most media missing', unit: 's', decimals: 2, thresholds: { warn: 0.5, bad: 2.5 } },
         viewers: { name: 'Viewers affected', color: 'blue' },
         lost_hours: { name: 'Viewer-hours lost', decimals: 3, color: 'blue' },
       },
@@ -90,27 +91,23 @@ export const SWITCHES: PanelGroup = {
     {
       id: 2,
       kind: 'timeseries',
-      title: 'Worst gap',
-      description: 'Longest time without new media of any switch at that time; zero when nothing was switched.',
-      queries: [
-        {
-          refId: 'A',
-          sql: perBucket.replace(', sum(viewers) AS Viewers', '').replace('sum(switches) AS Switches, ', ''),
-        },
-      ],
+      title: 'Worst gap, by the clock and in the media',
+      description:
+        'Longest time viewers waited for new media at any switch of that time, and the most media that is missing for good: nothing where the node went on right after its last message. Zero when nothing was switched.',
+      queries: [{ refId: 'A', sql: perBucket('max(gap) AS `Worst gap`, max(missing) AS `Media missing`') }],
       unit: 's',
       thresholds: { warn: 1, bad: 2.5 },
       asBars: true,
       width: 12,
       height: 8,
-      fields: { 'Worst gap': { color: 'orange' } },
+      fields: { 'Worst gap': { color: 'orange' }, 'Media missing': { color: 'red' } },
     },
     {
       id: 3,
       kind: 'timeseries',
       title: 'Switches and viewers affected',
       description: 'Streams switched and viewers attached to them, per point.',
-      queries: [{ refId: 'A', sql: perBucket.replace('max(gap) AS `Worst gap`, ', '') }],
+      queries: [{ refId: 'A', sql: perBucket('sum(switches) AS Switches, sum(viewers) AS Viewers') }],
       asBars: true,
       width: 12,
       height: 8,

@@ -1,6 +1,7 @@
 /** Node, the machine under it: inventory, CPU, memory, cards, disks, clock. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked, pickedMachine } from '../build/filters.ts';
+import { linesSql } from '../build/lines-sql.ts';
 import { HOST, metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
@@ -12,23 +13,28 @@ WHERE ${picked('n.cluster', 'cluster')} AND ${picked('n.node', 'node')} AND n.ro
 ORDER BY n.node
 LIMIT 1000`;
 
-/** Share of each card's speed that is in use, per machine and card; cards of unknown speed have no line. */
+/** Share of each card's speed that is in use, per machine and card, the busiest; cards of unknown speed have no line. */
 const cardUse = (() => {
-  const by = { machine: 'machine_id', card: "attributes['network.interface.name']" };
-  const sent = metricSql({
-    metric: 'system.network.io',
-    where: { 'network.io.direction': 'transmit' },
-    by,
-    fold: 'rate',
-    across: 'sum',
-    scale: 8,
-    as: 'sent',
-    top: 12,
-  });
-  const speed = metricSql({ metric: 'system.network.speed', by, fold: 'mean', across: 'max', as: 'speed' });
-  return `SELECT u.time AS time, concat(if(k.host_name = '', u.machine, k.host_name), ' ', u.card) AS card, u.sent / l.speed AS used
-FROM (${sent}) AS u
-INNER JOIN (${speed}) AS l ON l.time = u.time AND l.machine = u.machine AND l.card = u.card
+  const figures = linesSql(
+    [
+      {
+        metric: 'system.network.io',
+        where: { 'network.io.direction': 'transmit' },
+        fold: 'rate',
+        across: 'sum',
+        scale: 8,
+        as: 'sent',
+      },
+      { metric: 'system.network.speed', fold: 'mean', across: 'max', as: 'speed' },
+    ],
+    { by: { machine: 'machine_id', card: "attributes['network.interface.name']" } },
+  );
+  return `SELECT u.time AS time, concat(if(k.host_name = '', u.machine, k.host_name), ' ', u.card) AS card, u.used AS used
+FROM (
+  SELECT time, machine, card, used
+  FROM (SELECT time, machine, card, sent / speed AS used, max(used) OVER (PARTITION BY machine, card) AS peak FROM (${figures}) WHERE speed > 0)
+  QUALIFY dense_rank() OVER (ORDER BY peak DESC, machine, card) <= 12
+) AS u
 LEFT JOIN (SELECT machine_id, any(host_name) AS host_name FROM ${TABLE.machines} GROUP BY machine_id) AS k ON k.machine_id = u.machine
 ORDER BY time, card`;
 })();

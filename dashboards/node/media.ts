@@ -3,6 +3,7 @@ import { METRICS } from '@weir/contracts/metrics';
 import { VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
 import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
+import { linesSql } from '../build/lines-sql.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup, PanelSpec } from '../build/panel-spec.ts';
 
@@ -23,21 +24,18 @@ FROM (
 GROUP BY time
 ORDER BY time`;
 
-/** Open publishers and viewers over the limit, per node. */
+/** Open publishers and viewers over the limit, of the nodes that use most of it. */
 const limitUse = (() => {
-  const open = metricSql({
-    metric: 'live.connections',
-    where: { role: ['publisher', 'viewer'] },
-    by: byNode,
-    fold: 'mean',
-    across: 'sum',
-    as: 'open',
-    top: 12,
-  });
-  const limit = metricSql({ metric: 'live.connections.limit', by: byNode, fold: 'mean', across: 'max', as: 'allowed' });
-  return `SELECT u.time AS time, u.node AS node, u.open / l.allowed AS used
-FROM (${open}) AS u
-INNER JOIN (${limit}) AS l ON l.time = u.time AND l.node = u.node
+  const figures = linesSql(
+    [
+      { metric: 'live.connections', where: { role: ['publisher', 'viewer'] }, fold: 'mean', across: 'sum', as: 'open' },
+      { metric: 'live.connections.limit', fold: 'mean', across: 'max', as: 'allowed' },
+    ],
+    { by: byNode },
+  );
+  return `SELECT time, node, used
+FROM (SELECT time, node, open / allowed AS used, max(used) OVER (PARTITION BY node) AS peak FROM (${figures}) WHERE allowed > 0)
+QUALIFY dense_rank() OVER (ORDER BY peak DESC, node) <= 12
 ORDER BY time, node`;
 })();
 
@@ -84,7 +82,7 @@ export const MEDIA: PanelGroup = {
       kind: 'timeseries',
       title: 'Use of the connection limit',
       description:
-        'Publishers and viewers as a share of the limit of each node, the twelve with most connections. At the limit new clients are refused.',
+        'Publishers and viewers as a share of the limit of each node, the twelve that use most of it. At the limit new clients are refused.',
       queries: [{ refId: 'A', sql: limitUse }],
       unit: 'percentunit',
       min: 0,
@@ -133,6 +131,13 @@ export const MEDIA: PanelGroup = {
       'How long messages are collected before one write to all viewers. Grows with load up to the configured bound; it is part of the delay viewers see.',
       { metric: 'live.merge.window', by: byNode, fold: 'mean', across: 'max', as: 'window' },
       { unit: 's' },
+    ),
+    lines(
+      31,
+      'Longest flush',
+      'Longest time one merged write to all viewers of a stream held the event loop in the last ten seconds. Well below the merge window is fine; near it, the node has more viewers than its processor carries: take some away.',
+      { metric: 'live.merge.flush', by: byNode, fold: 'max', across: 'max', as: 'flush' },
+      { unit: 's', thresholds: { warn: 0.03, bad: 0.1 } },
     ),
     lines(
       27,

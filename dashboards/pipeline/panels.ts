@@ -1,6 +1,7 @@
 /** Pipeline: can the figures be trusted? Freshness, lag, outboxes, dead letters, and what all of it costs on disk. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
+import { linesSql } from '../build/lines-sql.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 import { SILENCE_STEP } from '../cluster/health.ts';
@@ -8,17 +9,14 @@ import { SILENT } from './copies.ts';
 
 const fresh = `SELECT max(stale_seconds) AS stale FROM ${VIEW.pipelineMinutes}(from = $__toTime - 60, to = $__toTime, step = ${SILENCE_STEP}) WHERE ${picked('cluster', 'cluster')}`;
 
-const perBatch = (() => {
-  const rows = metricSql({ metric: 'weir.ingest.rows', fold: 'rate', across: 'sum', as: 'rows' });
-  const batches = metricSql({ metric: 'weir.ingest.batches', fold: 'rate', across: 'sum', as: 'batches' });
-  return `SELECT r.time AS time, r.rows / b.batches AS \`Rows per batch\` FROM (${rows}) AS r INNER JOIN (${batches}) AS b ON b.time = r.time WHERE b.batches > 0 ORDER BY time`;
-})();
-
-const insertTime = (() => {
-  const spent = metricSql({ metric: 'weir.ingest.insert.time', fold: 'rate', across: 'sum', as: 'spent' });
-  const batches = metricSql({ metric: 'weir.ingest.batches', fold: 'rate', across: 'sum', as: 'batches' });
-  return `SELECT r.time AS time, r.spent / b.batches AS \`Mean insert\` FROM (${spent}) AS r INNER JOIN (${batches}) AS b ON b.time = r.time WHERE b.batches > 0 ORDER BY time`;
-})();
+/** Of batches that were written: what of them per batch. */
+const perBatch = (metric: 'weir.ingest.rows' | 'weir.ingest.insert.time', name: string): string => {
+  const lines = linesSql([
+    { metric, fold: 'rate', across: 'sum', as: 'what' },
+    { metric: 'weir.ingest.batches', fold: 'rate', across: 'sum', as: 'batches' },
+  ]);
+  return `SELECT time, what / batches AS \`${name}\` FROM (${lines}) WHERE batches > 0 ORDER BY time`;
+};
 
 const tables = `SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes, if(rows = 0, 0, bytes / rows) AS bytes_per_row, nullIf(min(if(min_time = toDateTime(0), toDateTime(min_date), min_time)), toDateTime(0)) AS oldest, count() AS parts
 FROM system.parts
@@ -208,7 +206,7 @@ export const WORK: PanelGroup = {
       kind: 'timeseries',
       title: 'Batch size',
       description: 'Rows per insert. Small batches many times a second wear ClickHouse out.',
-      queries: [{ refId: 'A', sql: perBatch }],
+      queries: [{ refId: 'A', sql: perBatch('weir.ingest.rows', 'Rows per batch') }],
       fields: { 'Rows per batch': { color: 'blue' } },
       mayBeEmpty: true,
       noValue: SILENT,
@@ -220,7 +218,7 @@ export const WORK: PanelGroup = {
       kind: 'timeseries',
       title: 'Insert time',
       description: 'Mean time of one insert with all its rollups. Retries show as longer lag, not here.',
-      queries: [{ refId: 'A', sql: insertTime }],
+      queries: [{ refId: 'A', sql: perBatch('weir.ingest.insert.time', 'Mean insert') }],
       unit: 's',
       fields: { 'Mean insert': { color: 'blue' } },
       mayBeEmpty: true,

@@ -1,6 +1,7 @@
 /** Dashboard "Streams": who watches what, is it coming in, and by which way? */
 import { FAILOVER_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
+import { CUSTOMERS } from './customers.ts';
 import { INCOMING, WATCHING } from './panels.ts';
 
 export const STREAMS: DashboardSpec = {
@@ -10,6 +11,6 @@ export const STREAMS: DashboardSpec = {
   variables: ['cluster', 'node', 'app', 'stream'],
   from: 'now-1h',
   refresh: '10s',
-  groups: [WATCHING, INCOMING],
+  groups: [WATCHING, INCOMING, CUSTOMERS],
   annotations: [FAILOVER_MARKS],
 };

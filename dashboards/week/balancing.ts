@@ -1,7 +1,7 @@
 /** What the directors and the name server of the generated week report: part of the figures that week/points.ts puts together. */
 import { SITE_ATTRIBUTE, VRRP_STATES } from '@weir/contracts/site-metrics';
 import { balancedEdges, WEEK_GROUP } from './cluster.ts';
-import { during, entry, type Incidents } from './sql.ts';
+import { during, type Entry, entry, type Incidents } from './sql.ts';
 
 const { vrrpGroup, vrrpState, ipvsService, ipvsServer, ipvsConnectionState, direction, dnsName, dnsAddress, dnsSet } =
   SITE_ATTRIBUTE;
@@ -10,7 +10,7 @@ const { vrrpGroup, vrrpState, ipvsService, ipvsServer, ipvsConnectionState, dire
 const connections = (weight: number): string => `400 * ${weight} * day`;
 
 /** Metrics of a director: director-1 is master, director-2 its backup. */
-export function directorEntries(incidents: Incidents): string {
+export function directorEntries(incidents: Incidents): Entry[] {
   const split = during(incidents, 'vrrp-split');
   const lost = during(incidents, 'address-lost');
   const flapping = during(incidents, 'vrrp-flapping');
@@ -42,11 +42,11 @@ export function directorEntries(incidents: Incidents): string {
         entry('weir.ipvs.io', { ...edge, [direction]: 'transmit' }, '0'),
       ];
     }),
-  ].join(',\n    ');
+  ];
 }
 
 /** Metrics of a name server: two groups answer while they live, the second is the other site's. */
-export function nameServerEntries(incidents: Incidents): string {
+export function nameServerEntries(incidents: Incidents): Entry[] {
   const down = during(incidents, 'dns-group-down');
   const failing = during(incidents, 'dns-failing');
   const name = { [dnsName]: WEEK_GROUP.dnsName };
@@ -56,5 +56,5 @@ export function nameServerEntries(incidents: Incidents): string {
     entry('weir.dns.answers', name, `multiIf(${failing}, 0, 1)`),
     entry('weir.dns.answer.time', name, `if(${failing}, 2, 0.0004 + sipHash64(t) % 100 / 1e6)`),
     entry('weir.dns.answer.failures', name, `if(${failing}, 0.2, 0)`),
-  ].join(',\n    ');
+  ];
 }

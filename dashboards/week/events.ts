@@ -3,13 +3,12 @@
  * and fail-overs.
  */
 import { streamShares, WEEK_CLUSTER, weekStreams } from './cluster.ts';
-import type { Execute, Week } from './generate.ts';
-import { nodeStates } from './points.ts';
-import { quote } from './sql.ts';
+import type { Week } from './generate.ts';
+import { quote, type WeekTimes } from './sql.ts';
+import { nodeStates, shareTable } from './states.ts';
 
-/** Where to write which week. */
+/** Which week goes where. */
 export interface EventOptions {
-  readonly execute: Execute;
   readonly database: string;
   readonly week: Week;
 }
@@ -18,26 +17,16 @@ const CLUSTER = quote(WEEK_CLUSTER);
 const CONNECTION_COLUMNS =
   'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
 
-/** Writes connections and fail-overs of the week. */
-export async function insertEvents(options: EventOptions): Promise<void> {
-  await options.execute(publishers(options));
-  await options.execute(failovers(options));
-  if (options.week.incidents.size === 0) return;
-  await options.execute(viewers(options));
-  await options.execute(directorChanges(options));
+/** Connections and fail-overs of the week; a quiet week has publishers only. */
+export function eventStatements(options: EventOptions): string[] {
+  const always = [publishers(options), failovers(options)];
+  return options.week.incidents.size === 0 ? always : [viewers(options), directorChanges(options), ...always];
 }
 
 const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
 
 /** Viewers: sessions of 30 minutes in the mean; those of a node that died have no end. */
 function viewers({ database, week }: EventOptions): string {
-  const shares = streamShares();
-  const picks = [...new Set(shares.map(({ edge }) => edge.node))].map((node) => {
-    const here = shares.filter(({ edge }) => edge.node === node);
-    const list = here.map(({ stream }) => `(${quote(stream.app)}, ${quote(stream.stream)}, ${stream.bitrateBits})`);
-    const limits = here.map((_, i) => here.slice(0, i + 1).reduce((sum, { share }) => sum + share, 0));
-    return `(${quote(node)}, [${list.join(', ')}], [${limits.join(', ')}])`;
-  });
   const dead = week.incidents.get('node-dead');
   const slow = week.incidents.get('edge-slow');
   const spike = week.incidents.get('connection-spike');
@@ -50,25 +39,30 @@ function viewers({ database, week }: EventOptions): string {
     ? `(node = ${quote(slow.subject)} AND opened + seconds >= ${slow.startMs / 1000} AND opened < ${slow.endMs / 1000} AND h % 5 < 3)`
     : '0';
   const endSeconds = week.endMs / 1000;
+  const times: WeekTimes = { stepSeconds: 60, spans: [week] };
   return `INSERT INTO ${database}.connection_events (${CONNECTION_COLUMNS})
-SELECT ${time64('opened')}, reinterpretAsUUID(sipHash128(node, t, k)), if(stays OR no_end, 0, 1), ${CLUSTER}, site, machine_id, node, 'viewer',
-  if(h % 10 < 7, 'rtmp', 'http-flv'), pick.1, pick.2,
+SELECT ${time64('opened')}, reinterpretAsUUID(sipHash128(c.node, t, k)), if(stays OR no_end, 0, 1), ${CLUSTER}, site, machine_id, c.node, 'viewer',
+  if(h % 10 < 7, 'rtmp', 'http-flv'), s.app, s.stream,
   if(attack, concat('203.0.113.', toString(h % 254 + 1)), concat('10.', toString(h % 40), '.', toString(intDiv(h, 64) % 250), '.', toString(intDiv(h, 4096) % 250))),
   1024 + h % 60000, if(h % 10 >= 7, lower(hex(h)), ''), if(h % 10 < 7, 'LNX 9,0,124,2', 'Mozilla/5.0'),
   if(stays OR no_end, toDateTime64(0, 3, 'UTC'), ${time64('opened + seconds')}),
   multiIf(stays OR no_end, '', ejected, 'slow-viewer', attack OR h % 100 < 7, 'client-reset', 'client-closed'),
-  3000, toUInt64(seconds * pick.3 / 8), toUInt64(seconds * pick.3 / 8 * if(ejected, 0.8, 0.999)), if(ejected, toUInt64(seconds), 0)
+  3000, toUInt64(seconds * s.bits / 8), toUInt64(seconds * s.bits / 8 * if(ejected, 0.8, 0.999)), if(ejected, toUInt64(seconds), 0)
 FROM (
   SELECT node, site, machine_id, t, k, sipHash64(node, t, k) AS h, t + h % 60000 / 1000 AS opened, ${inSpike} AS attack,
     if(attack, 1 + h % 3, least(14000, -1800 * log((1 + intDiv(h, 100000) % 99999) / 100000))) AS full_length,
     opened + full_length > ${endSeconds} AS stays,
     full_length AS seconds, ${died} AS no_end, ${ejected} AS ejected,
     intDiv(h, 7919) % 1000000 / 1000000 AS u,
-    arrayFirst(x -> x.1 = node, [${picks.join(', ')}]) AS choice,
-    choice.2[greatest(1, arrayFirstIndex(x -> x >= u, choice.3))] AS pick
-  FROM (SELECT node, site, machine_id, t, arrayJoin(range(toUInt32(round(opened * 60)))) AS k FROM (${nodeStates({ startMs: week.startMs, endMs: week.endMs, stepSeconds: 60 }, week.incidents)}) WHERE role = 'edge')
-)
-SETTINGS max_insert_threads = 1`;
+    toUInt32(arrayFirstIndex(x -> x >= u, limits)) AS place
+  FROM (
+    SELECT n.node AS node, site, machine_id, t, limits, arrayJoin(range(toUInt32(round(opened * 60)))) AS k
+    FROM (SELECT * FROM (${nodeStates(times, week.incidents)}) WHERE role = 'edge') AS n
+    INNER JOIN (SELECT node, arrayPopBack(arrayCumSum(groupArray(share))) AS below, arrayPushBack(below, 1.) AS limits FROM (SELECT * FROM ${shareTable()} ORDER BY node, place) GROUP BY node) AS l ON l.node = n.node
+  )
+) AS c
+INNER JOIN ${shareTable()} AS s ON s.node = c.node AND s.place = c.place
+SETTINGS max_insert_threads = 1, optimize_on_insert = 0`;
 }
 
 /** Publishers: one connection a day for each stream; the flapping one comes and goes every minute. */

@@ -1,9 +1,28 @@
-/** Pieces of SQL that the generated week is made of: quoting, who is struck by an incident when, noise, one metric's value. */
+/** Pieces of SQL that the generated week is made of: quoting, times, who is struck by an incident when, noise, one metric's value. */
+import { createHash } from 'node:crypto';
 import { METRICS, type MetricName } from '@weir/contracts/metrics';
 import type { Incident, IncidentName } from './incidents.ts';
 
 /** Incidents of a week by name. */
 export type Incidents = ReadonlyMap<IncidentName, Incident>;
+
+/** From `startMs` (inclusive) to `endMs` (exclusive), Unix times in ms. */
+export interface Span {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Points in time: every `stepSeconds` of each span; both ends are on the grid of the step. */
+export interface WeekTimes {
+  readonly stepSeconds: 5 | 60 | 300;
+  readonly spans: readonly Span[];
+}
+
+/** A subquery with one column `t`, Unix seconds. */
+export function timesSql({ stepSeconds, spans }: WeekTimes): string {
+  const pairs = spans.map(({ startMs, endMs }) => `(${startMs / 1_000}, ${endMs / 1_000})`);
+  return `(SELECT t FROM (SELECT arrayJoin([${pairs.join(', ')}]) AS span) ARRAY JOIN range(toUInt32(span.1), toUInt32(span.2), ${stepSeconds}) AS t)`;
+}
 
 /** A quoted SQL string. */
 export function quote(text: string): string {
@@ -24,16 +43,60 @@ export const noise = (salt: number): string => `(sipHash64(node, t, ${salt}) % 1
 /** About normal with deviation 1. */
 export const normal = (salt: number): string => `(2 * (${noise(salt)} + ${noise(salt + 1)} + ${noise(salt + 2)}))`;
 
-/** One value of a metric in SQL. Counters: per second; gauges: as they are. */
-export function entry(metric: MetricName, attributes: Record<string, string>, value: string): string {
-  const definition = METRICS[metric];
-  const map = Object.entries(attributes)
-    .map(([key, text]) => `${quote(key)}, ${quote(text)}`)
-    .join(', ');
-  const attributeMap = map === '' ? `CAST(map(), 'Map(String, String)')` : `map(${map})`;
-  return `(${quote(metric)}, ${attributeMap}, ${quote(definition.kind)}, ${quote(definition.unit)}, toFloat64(${value}))`;
+/** One series of everybody who reports it. */
+export interface Entry {
+  readonly metric: MetricName;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Its value in SQL. Counters: per second; gauges: as they are. */
+  readonly value: string;
 }
 
-/** ClickHouse's type of a list of {@link entry}. */
-export const ENTRY_TYPE =
-  'Array(Tuple(metric String, attributes Map(String, String), kind String, unit String, value Float64))';
+/** An {@link Entry}. */
+export function entry(metric: MetricName, attributes: Record<string, string>, value: string): Entry {
+  return { metric, attributes, value };
+}
+
+/** How a value becomes that of a longer time: what grows from sample to sample is neither counter nor gauge. */
+export type Shape = 'gauge' | 'counter' | 'age';
+
+/** The {@link Shape} of a metric. */
+export function shapeOf(metric: MetricName): Shape {
+  if (metric === 'process.uptime') return 'age';
+  return METRICS[metric].kind === 'counter' ? 'counter' : 'gauge';
+}
+
+/**
+ * Columns `value` and `metric`, `series_id`, `shape` of every entry, for ARRAY JOIN in a query that has `origin` (a hash of who
+ * reports) besides. Only the values are computed for each point in time; what stands still is a constant.
+ */
+export function entryArrays(entries: readonly Entry[]): string {
+  const list = (of: (entry: Entry) => string): string => entries.map(of).join(', ');
+  return `values AS value,
+  CAST([${list(({ metric }) => quote(metric))}], 'Array(LowCardinality(String))') AS metric,
+  [${list((one) => `toUInt64(${hashOf(one)})`)}] AS series,
+  CAST([${list(({ metric }) => quote(shapeOf(metric)))}], 'Array(Enum8(\\'gauge\\' = 0, \\'counter\\' = 1, \\'age\\' = 2))') AS shape`;
+}
+
+/** The values of {@link entryArrays}. */
+export function entryValues(entries: readonly Entry[]): string {
+  return `CAST([\n    ${entries.map(({ value }) => `toFloat64(${value})`).join(',\n    ')}], 'Array(Float64)')`;
+}
+
+/** What each entry is, for the table of series: the same order as {@link entryArrays}. */
+export function entryDescriptions(entries: readonly Entry[]): string {
+  const maps = entries.map(({ attributes }) => {
+    const pairs = Object.entries(attributes).map(([key, text]) => `${quote(key)}, ${quote(text)}`);
+    return pairs.length === 0 ? `CAST(map(), 'Map(String, String)')` : `map(${pairs.join(', ')})`;
+  });
+  return `[${maps.join(', ')}] AS attributes,
+  [${entries.map(({ metric }) => quote(METRICS[metric].kind)).join(', ')}] AS kind,
+  [${entries.map(({ metric }) => quote(METRICS[metric].unit)).join(', ')}] AS unit`;
+}
+
+/** The same 64 bits for the same metric and attributes, always. */
+function hashOf({ metric, attributes }: Entry): bigint {
+  return createHash('sha256')
+    .update(JSON.stringify([metric, attributes]))
+    .digest()
+    .readBigUInt64BE();
+}

@@ -2,11 +2,11 @@
  * What browsers measured in the generated week: single measurements of the last nine hours and of every stall, rows of one or
  * five minutes for the rest (in the table that rolls up from there), three viewers in ten of each stream and edge.
  */
-import { streamShares, WEEK_CLUSTER } from './cluster.ts';
+import { WEEK_CLUSTER } from './cluster.ts';
 import type { EventOptions } from './events.ts';
 import type { Incident } from './incidents.ts';
-import { nodeStates, type PointRange } from './points.ts';
-import { during, quote } from './sql.ts';
+import { during, quote, type Span, type WeekTimes } from './sql.ts';
+import { nodeStates, shareTable } from './states.ts';
 
 /** Viewers whose browser measures: those of HTTP-FLV (week/events.ts). */
 export const MEASURED_SHARE = 0.3;
@@ -18,70 +18,71 @@ const AFTER_MS = 35 * 60_000;
 const STEP_MS = 300_000;
 const STARTS_PER_SECOND = 1 / 1_800;
 
-/** Writes what browsers measured; a quiet week has rows only, no single measurements. */
-export async function insertViewers(options: EventOptions): Promise<void> {
-  const { execute, week } = options;
-  const quiet = week.incidents.size === 0;
-  for (const range of ranges(week.startMs, quiet ? week.endMs : week.endMs - SINGLE_MS, [...week.incidents.values()])) {
-    await execute(rows(options, range));
-  }
-  if (quiet) return;
-  await execute(watched(options));
-  await execute(stallsOfFailovers(options));
-  await execute(stallsOfIncidents(options));
-  await execute(stallsOfOwn(options));
+/** Rows of what browsers measured, up to the time from which there are single measurements; in a quiet week there are none. */
+export function viewerRowStatements(options: EventOptions): string[] {
+  const { startMs, endMs, incidents } = options.week;
+  const until = incidents.size === 0 ? endMs : endMs - SINGLE_MS;
+  return steps(startMs, until, [...incidents.values()]).map((times) => rows(options, times));
+}
+
+/** Single measurements, made from the connections and fail-overs that are there. */
+export function measurementStatements(options: EventOptions): string[] {
+  if (options.week.incidents.size === 0) return [];
+  return [watched(options), stallsOfFailovers(options), stallsOfIncidents(options), stallsOfOwn(options)];
 }
 
 /** Steps of five minutes, of one around the incidents that viewers notice. */
-function ranges(startMs: number, endMs: number, incidents: readonly Incident[]): PointRange[] {
+function steps(startMs: number, endMs: number, incidents: readonly Incident[]): WeekTimes[] {
   const noticed = ['edge-slow', 'start-slow', 'delay-high', 'publisher-flapping', 'origin-lost'];
-  const fine = incidents
+  const windows = incidents
     .filter(({ name }) => noticed.includes(name))
     .map((incident) => ({
       startMs: incident.startMs - BEFORE_MS,
       endMs: Math.min(endMs, incident.startMs + AFTER_MS),
     }))
     .sort((a, b) => a.startMs - b.startMs);
-  const all: PointRange[] = [];
+  const coarse: Span[] = [];
+  const fine: Span[] = [];
   let at = startMs;
-  for (const window of [...fine, { startMs: endMs, endMs }]) {
+  for (const window of [...windows, { startMs: endMs, endMs }]) {
     // whole steps of five minutes, the rest by the minute
     const whole = at + Math.floor((window.startMs - at) / STEP_MS) * STEP_MS;
-    if (whole > at) all.push({ startMs: at, endMs: whole, stepSeconds: 300 });
-    if (window.endMs > whole) all.push({ startMs: whole, endMs: window.endMs, stepSeconds: 60 });
+    if (whole > at) coarse.push({ startMs: at, endMs: whole });
+    if (window.endMs > whole) fine.push({ startMs: whole, endMs: window.endMs });
     at = window.endMs;
   }
-  return all;
+  const all: WeekTimes[] = [
+    { stepSeconds: 300, spans: coarse },
+    { stepSeconds: 60, spans: fine },
+  ];
+  return all.filter(({ spans }) => spans.length > 0);
 }
 
-function rows({ database, week }: EventOptions, range: PointRange): string {
-  const shares = streamShares().map(
-    ({ edge, stream, share }) => `(${quote(edge.node)}, ${quote(stream.app)}, ${quote(stream.stream)}, ${share})`,
-  );
+function rows({ database, week }: EventOptions, times: WeekTimes): string {
   const name = "concat(app, '/', stream)";
   const slowStart = during(week.incidents, 'start-slow', name);
   const late = during(week.incidents, 'delay-high');
-  const milliseconds = range.stepSeconds * 1_000;
+  const step = times.stepSeconds;
   return `INSERT INTO ${database}.viewer_1m (time, cluster, app, stream, node, sessions, stalled_sessions, starts, start_ms, stalls, stall_ms, longest_stall_ms, watched_ms, delays, delay_ms, frames_decoded, frames_dropped, reconnects)
 SELECT toDateTime(t, 'UTC'), ${quote(WEEK_CLUSTER)}, app, stream, node,
-  arrayReduce('uniqState', arrayMap(k -> concat(node, toString(sipHash64(app, stream, k, intDiv(t + 97 * k, 1800)))), range(watching))),
+  arrayReduce('uniqState', arrayMap(k -> toString(sipHash64(place, k, intDiv(t + 97 * k, 1800))), range(watching))),
   arrayReduce('uniqState', CAST([], 'Array(String)')),
   toUInt64(begun),
-  arrayReduce('quantilesTDigestState(0.5, 0.95, 0.99)', arrayMap(k -> 180. + sipHash64(node, stream, t, k) % 700 + if(${slowStart}, 5200, 0), range(begun))),
-  0, 0., 0., toFloat64(watching) * ${milliseconds},
+  arrayReduce('quantilesTDigestState(0.5, 0.95, 0.99)', arrayMap(k -> 180. + sipHash64(place, t, k) % 700 + extra_start, range(begun))),
+  0, 0., 0., toFloat64(watching) * ${step * 1_000},
   toUInt64(watching),
-  arrayReduce('quantilesTDigestState(0.5, 0.95, 0.99)', arrayMap(k -> 350. + sipHash64(node, stream, t, k, 1) % 400 + if(${late}, 11000, 0), range(watching))),
-  toUInt64(watching * ${range.stepSeconds * 25}), toUInt64(intDiv(watching, 9)), 0
+  arrayReduce('quantilesTDigestState(0.5, 0.95, 0.99)', arrayMap(k -> 350. + sipHash64(place, t, k, 1) % 400 + extra_delay, range(watching))),
+  toUInt64(watching * ${step * 25}), toUInt64(intDiv(watching, 9)), 0
 FROM (
-  SELECT t, node, s.2 AS app, s.3 AS stream, viewers * s.4 * ${MEASURED_SHARE} AS mean,
+  SELECT t, n.node AS node, s.app AS app, s.stream AS stream, cityHash64(node, app, stream) AS place, viewers * s.share * ${MEASURED_SHARE} AS mean,
+    if(${slowStart}, 5200, 0) AS extra_start, if(${late}, 11000, 0) AS extra_delay,
     toUInt32(floor(mean + sipHash64(node, stream, t) % 1000 / 1000)) AS watching,
-    toUInt32(floor(mean * ${range.stepSeconds * STARTS_PER_SECOND} + sipHash64(stream, node, t) % 1000 / 1000)) AS begun
-  FROM (${nodeStates(range, week.incidents)})
-  ARRAY JOIN arrayFilter(x -> x.1 = node, [${shares.join(', ')}]) AS s
-  WHERE role = 'edge'
+    toUInt32(floor(mean * ${step * STARTS_PER_SECOND} + sipHash64(stream, node, t) % 1000 / 1000)) AS begun
+  FROM (SELECT * FROM (${nodeStates(times, week.incidents)}) WHERE role = 'edge') AS n
+  INNER JOIN ${shareTable()} AS s ON s.node = n.node
 )
 WHERE watching > 0
-SETTINGS max_insert_threads = 1`;
+SETTINGS max_insert_threads = 1, optimize_on_insert = 0`;
 }
 
 /** Columns of a measurement of the connection `c`. */

@@ -5,7 +5,7 @@ import { type Firing, type RuleRow, RuleState } from '@weir/dashboards/alerts/ev
 import { type AlertRule, ruleOverSql, ruleSql } from '@weir/dashboards/alerts/rule';
 import { ALERT_RULES } from '@weir/dashboards/alerts/rules';
 import { expandQuery } from '@weir/dashboards/check/expand';
-import type { Ask } from '@weir/dashboards/check/run';
+import { type Ask, runAll } from '@weir/dashboards/check/run';
 import type { Week } from '@weir/dashboards/week/generate';
 import type { Incident, IncidentName } from '@weir/dashboards/week/incidents';
 import type { TestWeek } from '@weir/test/harness/week';
@@ -90,6 +90,11 @@ const EVIDENT_AFTER_MS: Readonly<Record<string, number>> = { 'publisher-flapping
 /** An alarm may outlast its cause: the last bad minute, the ten minutes the flapping rule looks back, the time a rule keeps firing. */
 const AFTER_MS = 21 * 60_000;
 
+/** Rules and incidents that are looked at at once. */
+const AT_ONCE = 4;
+/** A day and a half at once: what is read is read whole, so few pieces are cheap, and a week of windows is more than memory. */
+const PIECE_SECONDS = 129_600;
+
 /** Registers the tests. */
 export function testAlerts(get: () => TestWeek): void {
   describe('alert rules as sets over the week', () => {
@@ -116,7 +121,7 @@ export function testAlerts(get: () => TestWeek): void {
     });
   });
 
-  describe('alert rules minute by minute, with their very query', () => {
+  describe('alert rules minute by minute, with their very query', { concurrency: AT_ONCE }, () => {
     const own = (name: IncidentName) => new Set(EXPECTED[name].map(([rule]) => rule));
     for (const name of Object.keys(EXPECTED) as IncidentName[]) {
       it(`find ${name} within two minutes${own(name).size === 0 ? ': by nobody' : ''}`, async () => {
@@ -189,23 +194,23 @@ async function simulate(ask: Ask, rule: AlertRule, incident: Incident): Promise<
   return state.finish(to / 1_000);
 }
 
-/** All firings of all rules over a week, one evaluation a minute; the week is asked day by day. */
+/** All firings of all rules over a week, one evaluation a minute; the week is asked piece by piece, the rules at once. */
 async function firingsOver(ask: Ask, week: Week): Promise<Firing[]> {
   const from = week.startMs / 1_000 + 120;
   const to = week.endMs / 1_000;
-  const all: Firing[] = [];
-  for (const rule of ALERT_RULES) {
+  const firingsOf = async (rule: AlertRule): Promise<Firing[]> => {
     const byMinute = new Map<number, RuleRow[]>();
-    for (let day = from; day < to; day += 86_400) {
-      const { rows } = await ask(ruleOverSql(rule, day, Math.min(to, day + 86_400)));
+    for (let piece = from; piece < to; piece += PIECE_SECONDS) {
+      const { rows } = await ask(ruleOverSql(rule, piece, Math.min(to, piece + PIECE_SECONDS)));
       for (const row of rows as RuleRow[]) byMinute.set(Number(row.at), [...(byMinute.get(Number(row.at)) ?? []), row]);
     }
     const state = new RuleState(rule);
     // Minutes without a row matter too: they end what was pending or firing.
     for (let at = from; at <= to; at += 60) state.evaluate(at, byMinute.get(at) ?? []);
-    all.push(...state.finish(to));
-  }
-  return all;
+    return state.finish(to);
+  };
+  const tasks = ALERT_RULES.map((rule) => () => firingsOf(rule));
+  return (await runAll(tasks, AT_ONCE)).flat();
 }
 
 function matches(firing: Firing, labels: Record<string, string>): boolean {

@@ -138,6 +138,34 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
       );
     },
   },
+  'what-each-customer-used': {
+    async judge(rows, { ask, noisy }) {
+      assert.deepEqual(rows.map(({ app }) => app).toSorted(), [
+        'evil',
+        'kids',
+        'live',
+        'news',
+        'radio',
+        'shop',
+        'sport',
+      ]);
+      // every viewer watches some app: the hours of all are those that the edges count
+      const [truth] = (
+        await ask(
+          `SELECT sum(sum) * 5 / 3600 AS hours FROM metric_1h WHERE metric = 'live.connections' AND time < toDateTime(${seconds(noisy.endMs)}) AND series_id IN (SELECT series_id FROM series WHERE attributes['role'] = 'viewer')`,
+        )
+      ).rows;
+      assert.ok(Math.abs(sum(rows, 'viewer_hours') / Number(truth?.hours) - 1) < 0.01, `of ${truth?.hours}`);
+      assert.ok(rows.every((row) => Number(row.gigabytes_out) > 0 && Number(row.published_hours) > 0));
+    },
+  },
+  'edges-that-wrote-too-long': {
+    judge(rows) {
+      assert.equal(rows[0]?.node, 'edge-03');
+      assert.ok(Number(rows[0]?.longest_flush_seconds) > 0.06 && Number(rows[1]?.longest_flush_seconds) < 0.01);
+      assert.ok(rows.every((row) => Number(row.widest_window_seconds) > 0.02));
+    },
+  },
   'cpu-per-thousand-viewers': {
     judge(rows) {
       // planted: 0.8 of a machine per thousand viewers; incidents and the shared machine bend single edges
@@ -186,7 +214,7 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
 
 /** Registers the tests. */
 export function testQuestions(get: () => TestWeek): void {
-  describe('the worked SQL questions', () => {
+  describe('the worked SQL questions', { concurrency: 4 }, () => {
     const questions = readQuestions();
     it('are at least fifteen, each with a known answer here', () => {
       assert.ok(questions.length >= 15);

@@ -4,6 +4,7 @@ import type { Config } from '@weir/contracts/config/schema';
 import { ConfigError } from '@weir/contracts/errors';
 import { connectAsk } from '@weir/dashboards/check/client';
 import { type CheckedQuery, checkQueries } from '@weir/dashboards/check/run';
+import { timeDashboards, timeTable } from '@weir/dashboards/check/timing';
 import { generateFiles } from '@weir/dashboards/files';
 import { writeFiles } from '@weir/dashboards/generate';
 import { generateWeek } from '@weir/dashboards/week/generate';
@@ -23,6 +24,7 @@ export const dashboards: CliCommand = {
     ['weir dashboards export --out /etc/grafana/weir', 'files for an existing Grafana'],
     ['weir dashboards export --threshold connections-near-limit=0.8', 'an alarm that fires earlier'],
     ['weir dashboards check --hours 24', 'run all queries over the last day'],
+    ['weir dashboards check --times --hours 6', 'how long each dashboard takes to open'],
     ['weir dashboards week --clickhouse-database weir_demo', 'generate a week with incidents'],
   ],
   define(command) {
@@ -35,6 +37,7 @@ export const dashboards: CliCommand = {
       'export: fire above another figure, in the unit of the rule (connections-near-limit=0.8); may be given again',
     );
     command.option('--hours <number>', 'check: length of the range that ends now', '1');
+    command.option('--times', 'check: print how long each dashboard takes, its queries in sequence and six at once');
     command.option('--json', 'check: print JSON');
     command.option('--data <dir>', 'data directory of the running system (default: .weir here or above)');
   },
@@ -94,7 +97,12 @@ async function check(invocation: Invocation): Promise<number> {
   const { ask, close } = connectAsk({ url, database, user: readUser, password: readPassword });
   try {
     const toMs = Date.now();
-    const checked = await checkQueries({ ask, fromMs: toMs - hours * HOUR_MS, toMs, mayBeEmpty: true });
+    const range = { ask, fromMs: toMs - hours * HOUR_MS, toMs, mayBeEmpty: true };
+    if (invocation.options.times === true) {
+      print(timeTable(await timeDashboards(range)));
+      return 0;
+    }
+    const checked = await checkQueries(range);
     if (invocation.options.json === true) print(JSON.stringify(checked.map(summary)));
     else report(checked);
     return checked.some(({ problems }) => problems.length > 0) ? 1 : 0;
