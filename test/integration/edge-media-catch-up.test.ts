@@ -56,7 +56,7 @@ describe('a newcomer', () => {
     const [first] = frames;
     assert.equal(first?.number, 0);
     assert.ok(first.atMs - askedMs < 500, `the first picture came after ${first.atMs - askedMs} ms`);
-    // 75 frames are 3 s, of which half a megabyte (1 s) comes at once and the rest at four times real time: not before 450 ms.
+    // 75 frames are 3 s, of which 200 ms come at once and the rest at four times real time: not before 650 ms.
     const last = frames.find(({ number }) => number === 74);
     assert.ok(last && last.atMs - first.atMs > 300, `all came within ${(last?.atMs ?? 0) - first.atMs} ms`);
     const atOnce = frames.filter(({ atMs }) => atMs - first.atMs < 10).length;
@@ -93,27 +93,6 @@ describe('a newcomer', () => {
     assert.ok(hole > 0, 'frames were left out');
     assert.equal((viewer.frames(9)[hole]?.payload[0] ?? 0) >> 4, 1, 'it goes on at a key frame');
     assert.deepEqual(faultsOf(viewer), []);
-    viewer.close();
-  });
-
-  it('gets a second of a light stream at once, to start from', async () => {
-    const publisher = await publish(node.rtmpUrl('live/light'), { frameBytes: 2_000 });
-    publisher.send(75, true);
-    await arrived('light', 74);
-    const viewer = await playStream(node.rtmpUrl('live/light'));
-    const times: number[] = [];
-    await waitFor(
-      'the whole GOP',
-      () => {
-        const frames = viewer.frames(9).length;
-        while (times.length < frames) times.push(performance.now());
-        return frames === 75;
-      },
-      { everyMs: 5 },
-    );
-    const [first = 0, start = 0, last = 0] = [times[0], times[24], times[74]];
-    // In slices alone 25 frames would take more than a quarter of the time of all.
-    assert.ok(start - first < (last - first) / 5, `${start - first} of ${last - first} ms`);
     viewer.close();
   });
 

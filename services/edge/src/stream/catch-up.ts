@@ -1,11 +1,10 @@
 /**
- * Brings newcomers from the cached key frame to the present without a flood: after what a player needs to start from, one
- * slice per step, no faster than the socket takes them and than so many times real time. Before it: opening.ts; after it:
- * lanes.
+ * Brings newcomers from the cached key frame to the present without a burst: after the first slice of the GOP, one slice
+ * per step, no faster than the socket takes them and than so many times real time. Before it: opening.ts; after it: lanes.
  *
- *   first slices ──▶ catching up ──all sent──▶ lane
- *                      │      └──a newer key frame, low latency──▶ goes on there
- *                      └──paused, or too much is kept for it──▶ lane, where it goes on at a key frame
+ *   first slice ──▶ catching up ──all sent──▶ lane
+ *                     │      └──a newer key frame, low latency──▶ goes on there
+ *                     └──paused, or too much is kept for it──▶ lane, where it goes on at a key frame
  */
 import type { HubLog, HubMessage } from './hub-log.ts';
 import type { Lane } from './lane.ts';
@@ -14,12 +13,6 @@ import type { Viewer } from './viewer.ts';
 
 /** Time between two slices. */
 const STEP_MS = 50;
-/**
- * At once go slices up to so much media: a browser shows nothing before it has some hundreds of ms, and time spent waiting
- * for them is time to the first picture. Of a heavy stream it is less, down to one slice.
- */
-const AT_ONCE_MS = 1_000;
-const AT_ONCE_BYTES = 524_288;
 /** A step in time larger than this inside the stream is a hole: nobody waits through it. */
 const HOLE_MS = 1_000;
 
@@ -74,12 +67,12 @@ export class CatchUp {
     return [...this.#newcomers.keys()];
   }
 
-  /** Sends `prefix` and the first slices of `gop`, which begins with a key frame; the log from `viewer.next` on follows it. */
+  /** Sends `prefix` and the first slice of `gop`, which begins with a key frame; the log from `viewer.next` on follows it. */
   begin(viewer: Viewer, lane: Lane, prefix: readonly Buffer[], gop: readonly HubMessage[]): void {
     const sentUpToMs = gop[0]?.viewerTimestamp ?? 0;
     const newcomer: Newcomer = { viewer, lane, gop, gopAt: 0, gopEnd: gop.length, sentUpToMs };
     this.#newcomers.set(viewer, newcomer);
-    lane.send(viewer, this.#atOnce(newcomer), prefix);
+    lane.send(viewer, this.#slice(newcomer, STEP_MS), prefix);
     if (this.#timer) return;
     this.#steppedAtMs = performance.now();
     this.#timer = setInterval(() => this.#step(), STEP_MS).unref();
@@ -143,23 +136,6 @@ export class CatchUp {
       lane.send(viewer, this.#slice(newcomer, elapsedMs));
       if (newcomer.gopAt === newcomer.gopEnd && viewer.next === this.#options.hub.log.end) this.#leave(newcomer);
     }
-  }
-
-  /** What a player can start from. */
-  #atOnce(newcomer: Newcomer): HubMessage[] {
-    const beganMs = newcomer.sentUpToMs;
-    const messages: HubMessage[] = [];
-    let sizeBytes = 0;
-    do {
-      const slice = this.#slice(newcomer, STEP_MS);
-      messages.push(...slice);
-      sizeBytes += slice.reduce((sum, { payload }) => sum + payload.length, 0);
-    } while (
-      newcomer.gopAt < newcomer.gopEnd &&
-      sizeBytes < AT_ONCE_BYTES &&
-      timestampDelta(newcomer.sentUpToMs, beganMs) < AT_ONCE_MS
-    );
-    return messages;
   }
 
   /** The next messages for one newcomer: what `elapsedMs` are worth, else all there are. */
