@@ -3,7 +3,7 @@
  * on disk, publisher) beside one that is the same but measures nothing, in turns of equal length. Media delay with and
  * without it: `npm run bench -- rtmp-delay`, with and without --without-telemetry.
  *
- *   npm run bench -- exporter [--streams 14] [--interval 5] [--for 60] [--json]
+ *   npm run bench -- exporter [--streams 24] [--interval 5] [--for 60] [--json]
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +36,7 @@ const WARM_UP_MS = 15_000;
 async function bench(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      streams: { type: 'string', default: '14' },
+      streams: { type: 'string', default: '24' },
       interval: { type: 'string', default: '5' },
       for: { type: 'string', default: '60' },
       json: { type: 'boolean', default: false },

@@ -61,6 +61,6 @@ describe('the change of codecs', () => {
       query: `SELECT compression_codec AS codec FROM system.columns WHERE database = '${DATABASE}' AND table = '${TABLE.metricSamples}' AND name = 'value'`,
       format: 'JSONEachRow',
     });
-    assert.deepEqual(await codec.json(), [{ codec: 'CODEC(ZSTD(6))' }]);
+    assert.deepEqual(await codec.json(), [{ codec: 'CODEC(ZSTD(12))' }]);
   });
 });

@@ -45,7 +45,8 @@ export async function codecBytes(
     await pipeline.clickhouse.command({
       query: `CREATE TABLE codec_try (metric LowCardinality(String), machine_id LowCardinality(String), node LowCardinality(String), series_id UInt64, time DateTime64(3, 'UTC'), value Float64 CODEC(${codec}))
         ENGINE = MergeTree ORDER BY (metric, machine_id, node, series_id, time)
-        SETTINGS min_compress_block_size = ${blockBytes}`,
+        SETTINGS min_compress_block_size = ${blockBytes}, max_compress_block_size = ${Math.max(blockBytes, 1_048_576)}`,
+      clickhouse_settings: { allow_experimental_codecs: 1 },
     });
     await pipeline.clickhouse.command({
       query: `INSERT INTO codec_try SELECT metric, machine_id, node, series_id, time, value FROM ${samples}`,
