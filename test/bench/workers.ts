@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { type LoadFigures, runLoad } from '@weir/cli/load/run-load';
 import { createLogger } from '@weir/contracts/logger';
 import { distinct, median, ratio } from './rtmp/figures.ts';
+import { type Account, account, coreShare, residentBytes } from './rtmp/process-account.ts';
 
 const { values } = parseArgs({
   options: {
@@ -88,6 +89,11 @@ async function measure(workers: number): Promise<Result> {
     const many = await stretch(urls.rtmp, Number(values.viewers), pids);
     const added = many.figures.viewers - FEW;
     const rises = many.shares.map((share, i) => (share - (few.shares[i] ?? 0)) / added);
+    if (rises.every((rise) => rise <= 0)) {
+      throw new Error(
+        `What ${many.figures.viewers} viewers cost cannot be seen: give --viewers more, or --for longer.`,
+      );
+    }
     const rooms = rises.map((rise, i) => FEW + (1 - (few.shares[i] ?? 0)) / Math.max(rise, 1e-9));
     const percent = (shares: number[]) => shares.map((share) => Number((100 * share).toFixed(1)));
     return {
@@ -116,21 +122,21 @@ async function stretch(
   viewers: number,
   pids: readonly number[],
 ): Promise<{ shares: number[]; figures: LoadFigures }> {
-  let before: Account | undefined;
-  let after: Account | undefined;
+  const now = () => pids.map((pid) => account(pid));
+  let before: Account[] = [];
+  let after: Account[] = [];
   const figures = await load(url, viewers, {
     begins: () => {
-      before = account(pids);
+      before = now();
     },
     // Inside the load's own stretch: what ending costs is not measured.
     nearlyOver: () => {
-      after = account(pids);
+      after = now();
     },
   });
-  if (!before || !after) throw new Error('The load ended before it was measured.');
-  const elapsed = after.atSeconds - before.atSeconds;
-  const began = before.cpuSeconds;
-  return { figures, shares: after.cpuSeconds.map((cpu, i) => (cpu - (began[i] ?? 0)) / elapsed) };
+  const shares = after.map((one, i) => coreShare(before[i] as Account, one));
+  if (shares.length < pids.length) throw new Error('The load ended before it was measured.');
+  return { figures, shares };
 }
 
 async function load(url: string, viewers: number, at: { begins(): void; nearlyOver(): void }): Promise<LoadFigures> {
@@ -157,28 +163,8 @@ async function load(url: string, viewers: number, at: { begins(): void; nearlyOv
   );
 }
 
-interface Account {
-  atSeconds: number;
-  cpuSeconds: number[];
-}
-
-/** Run time of all threads of each process (Linux /proc/PID/task/TID/schedstat, first figure, ns). */
-function account(pids: readonly number[]): Account {
-  const cpuSeconds = pids.map((pid) => {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    const nanos = threads.map((id) => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]));
-    return nanos.reduce((sum, one) => sum + one, 0) / 1e9;
-  });
-  return { atSeconds: performance.now() / 1_000, cpuSeconds };
-}
-
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-}
-
-function residentBytes(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? 0) * 1024;
 }
 
 const results: Result[] = [];
