@@ -24,7 +24,7 @@ import { waitFor } from '@weir/test/harness/wait';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
 const READER = fileURLToPath(new URL('../ha/ns/telemetry-reader.ts', import.meta.url));
-const STUB = fileURLToPath(new URL('../ha/vm/stub-edge.ts', import.meta.url));
+const STUB = fileURLToPath(new URL('../ha/ns/stand-in-edge.ts', import.meta.url));
 const VIP = '10.9.0.100';
 const OTHER = '10.9.0.101';
 const NATS = 'nats://10.9.0.41:4222';
