@@ -174,7 +174,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           streams: live.list().length,
         },
       }),
-      usage: usageMeter(() => connections.snapshot(), config.limits.sendBitsPerSecond),
+      usage: usageMeter(() => connections.recent(), config.limits.sendBitsPerSecond),
       streams: () => live.describe(),
       externals: () => externals.status(),
       drain(deadlineMs, actor) {
