@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { MEDIA_FLAGS } from '@weir/edge/process-flags';
 import { startNodeProcess } from '@weir/test/harness/edge-process';
 import { publishFile } from '@weir/test/harness/ffmpeg';
 import { waitFor } from '@weir/test/harness/wait';
@@ -59,7 +60,8 @@ async function measure(port: number, pid: number, paths: ViewerPaths) {
   };
 }
 
-const node = await startNodeProcess({ limits: { connections: viewers + 100 } });
+// With the flags of a process that serves media, as `weir edge` has them.
+const node = await startNodeProcess({ limits: { connections: viewers + 100 } }, MEDIA_FLAGS);
 const publisher = publishFile(CLIP, node.rtmpUrl('live/bench'));
 const base = '/live/bench.m3u8';
 const newest = (playlist: string) =>

@@ -23,9 +23,12 @@ export interface NodeProcess {
   close(): Promise<void>;
 }
 
-/** Starts a node with `overrides` as `startTestNode` does, in a process of its own. */
-export async function startNodeProcess(overrides: PartialConfig = {}): Promise<NodeProcess> {
-  const child: ChildProcess = spawn(process.execPath, [import.meta.filename, JSON.stringify(overrides)], {
+/** Starts a node with `overrides` as `startTestNode` does, in a process of its own; `flags` are Node's. */
+export async function startNodeProcess(
+  overrides: PartialConfig = {},
+  flags: readonly string[] = [],
+): Promise<NodeProcess> {
+  const child: ChildProcess = spawn(process.execPath, [...flags, import.meta.filename, JSON.stringify(overrides)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
