@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { DATABASE, ROLLUPS, TABLE } from '@weir/contracts/tables';
 import { startPipeline } from '@weir/test/harness/pipeline';
 import { readCorpus } from './compression/corpus.ts';
-import { codecBytes, rounded, type TableBytes, tableBytes } from './compression/disk.ts';
+import { type CodecCost, codecCosts, rounded, type TableBytes, tableBytes } from './compression/disk.ts';
 import { measurePeers } from './compression/peers.ts';
 import { makeReplicas } from './compression/replicas.ts';
 import { machineLoad } from './pipeline/process-cost.ts';
@@ -52,9 +52,9 @@ try {
   }
   say('merged');
   const series = await tableBytes(pipeline, TABLE.metricSeries);
-  const codecs: Record<string, Record<string, number>> = {};
+  const codecs: Record<string, Record<string, CodecCost>> = {};
   for (const block of values.codecs ? BLOCKS : [])
-    codecs[`blocks of ${block}`] = await codecBytes(pipeline, TABLE.metricSamples, CODECS, block);
+    codecs[`blocks of ${block}`] = await codecCosts(pipeline, TABLE.metricSamples, CODECS, block);
   const peers = values.peers ? await measurePeers(pipeline, { startSeconds, endSeconds }, say) : undefined;
   const corpusFigures = {
     recordedAt: corpus.recordedAt,
@@ -73,7 +73,7 @@ try {
   };
   const result = { ...figures, codecs, peers, machineLoad: [loadBefore, machineLoad()] };
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else console.dir(result, { depth: 4 });
+  else console.dir(result, { depth: 5 });
 } finally {
   await pipeline.close();
 }

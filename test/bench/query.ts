@@ -2,7 +2,8 @@
  * How long the cluster's three standing questions take from rollups, beside the same answers from raw samples in the same
  * store: mean CPU of 100 machines over 7 days at 10 min; viewers of one stream out of 1,000, and of the top 50, over
  * 24 h at 1 min. Data are made in the store at the sampling interval and rolled up by its views; both answers must agree.
- * Timed in the format that Grafana's plugin reads (Native), and the rollups also in JSON.
+ * Timed in the format that Grafana's plugin reads (Native), the rollups also in JSON and without the index of series
+ * (migration 0081); with and without it, how many stretches of 8,192 rows are read.
  *
  *   npm run bench -- query [--machines 100] [--days 7] [--streams 1000] [--hours 24] [--runs 20] [--raw-runs 3] [--json]
  */
@@ -88,6 +89,8 @@ try {
     const rows = await compare(name, fromRollup, fromRaw);
     const rollup = await time(fromRollup, 'Native', Number(values.runs));
     const json = await time(fromRollup, 'JSONCompactEachRow', Number(values.runs));
+    const unindexed = `${fromRollup} SETTINGS use_skip_indexes = 0`;
+    const withoutIndex = await time(unindexed, 'Native', Number(values.runs));
     const raw = await time(fromRaw, 'Native', Number(values['raw-runs']));
     results.push({
       question: name,
@@ -96,6 +99,9 @@ try {
       p95Ms: Math.round(quantile(rollup, 0.95)),
       jsonP50Ms: Math.round(median(json)),
       jsonP95Ms: Math.round(quantile(json, 0.95)),
+      withoutIndexP50Ms: Math.round(median(withoutIndex)),
+      stretches: await stretchesRead(fromRollup),
+      stretchesWithoutIndex: await stretchesRead(unindexed),
       rawMs: Math.round(median(raw)),
       rawToRollup: Math.round((median(raw) / median(rollup)) * 10) / 10,
     });
@@ -172,6 +178,11 @@ async function compare(name: string, fromRollup: string, fromRaw: string): Promi
   if (differs < 0 && rollup.length === raw.length) return rollup.length;
   const [ours, theirs] = [rollup, raw].map((answer) => `${answer.length} rows, ${JSON.stringify(answer[differs])}`);
   throw new Error(`"${name}": the rollup says ${ours}; raw samples say ${theirs}`);
+}
+
+/** Stretches of 8,192 rows that are read of the largest table the question asks. */
+async function stretchesRead(query: string): Promise<number> {
+  return Math.max(...(await pipeline.rows(`EXPLAIN ESTIMATE ${query}`)).map(({ marks }) => Number(marks)));
 }
 
 /** Asks a question several times: ms each, until the last byte of the answer is here. Reading it is the client's own work. */

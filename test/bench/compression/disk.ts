@@ -33,14 +33,22 @@ export async function tableBytes(pipeline: TestPipeline, table: string): Promise
   };
 }
 
-/** The same samples with other codecs of the value: bytes of the column a sample. */
-export async function codecBytes(
+/** What a codec of the value comes to, for all rows of the table. */
+export interface CodecCost {
+  /** Of the column, a sample. */
+  bytes: number;
+  insertMs: number;
+  mergeMs: number;
+}
+
+/** The same samples with other codecs of the value. */
+export async function codecCosts(
   pipeline: TestPipeline,
   samples: string,
   codecs: readonly string[],
   blockBytes: number,
-): Promise<Record<string, number>> {
-  const found: Record<string, number> = {};
+): Promise<Record<string, CodecCost>> {
+  const found: Record<string, CodecCost> = {};
   for (const codec of codecs) {
     await pipeline.clickhouse.command({
       query: `CREATE TABLE codec_try (metric LowCardinality(String), machine_id LowCardinality(String), node LowCardinality(String), series_id UInt64, time DateTime64(3, 'UTC'), value Float64 CODEC(${codec}))
@@ -48,10 +56,17 @@ export async function codecBytes(
         SETTINGS min_compress_block_size = ${blockBytes}, max_compress_block_size = ${Math.max(blockBytes, 1_048_576)}`,
       clickhouse_settings: { allow_experimental_codecs: 1 },
     });
+    const startedAtMs = performance.now();
     await pipeline.clickhouse.command({
       query: `INSERT INTO codec_try SELECT metric, machine_id, node, series_id, time, value FROM ${samples}`,
     });
-    found[codec] = (await tableBytes(pipeline, 'codec_try')).columns.value ?? Number.NaN;
+    const insertedAtMs = performance.now();
+    const { columns } = await tableBytes(pipeline, 'codec_try');
+    found[codec] = {
+      bytes: columns.value ?? Number.NaN,
+      insertMs: Math.round(insertedAtMs - startedAtMs),
+      mergeMs: Math.round(performance.now() - insertedAtMs),
+    };
     await pipeline.clickhouse.command({ query: 'DROP TABLE codec_try SYNC' });
   }
   return found;
