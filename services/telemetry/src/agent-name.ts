@@ -88,6 +88,8 @@ export function holdAgentName(options: AgentNameOptions): AgentName {
     logger,
   });
   const stopRivals = hearRivals(nats, name, (heard) => {
+    // who is refused hears itself
+    if (heard.machineId === machineId && heard.pid === process.pid) return;
     rival = { ...heard, atMs: Date.now() };
     logger.warn({ rival }, 'another machine asked for the name of this agent and was refused');
     heartbeat.beat();
@@ -111,7 +113,7 @@ function hearRivals(nats: NatsHandle, name: string, onRival: (rival: RivalRecord
     subscription = connection.subscribe(CLUSTER_SUBJECT.rival(name), {
       callback: (error, message) => {
         const said = error ? undefined : rivalOf(message.string());
-        if (said && said.pid !== process.pid) onRival(said);
+        if (said) onRival(said);
       },
     });
   };
