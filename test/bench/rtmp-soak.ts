@@ -14,7 +14,7 @@ import { createLogger } from '@weir/contracts/logger';
 import { readClip } from '@weir/edge/relay/clip';
 import { Protocol } from '@weir/edge/rtmp/protocol';
 import { visit } from './rtmp/churn.ts';
-import { startMeasuredNode } from './rtmp/measured-node.ts';
+import { OWN_DESCRIPTORS, startMeasuredNode } from './rtmp/measured-node.ts';
 
 const { values } = parseArgs({
   options: {
@@ -40,8 +40,6 @@ const CHURN_PER_SECOND = 20;
 /** Heap may grow by so much per cycle, and by so much in all: a leaked session is 5 kB and more. */
 const MOST_BYTES_PER_CYCLE = 400;
 const MOST_HEAP_GROWTH_BYTES = 4_000_000;
-/** The node's own come and go (dialling NATS, its outbox); a leak would be one per visit. */
-const OWN_DESCRIPTORS = 8;
 const GONE_WITHIN_MS = 30_000;
 
 interface Look {

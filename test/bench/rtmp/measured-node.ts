@@ -35,6 +35,9 @@ export interface MeasuredNode {
 
 const FREED_BY = 3;
 
+/** Descriptors of the node's own that come and go (dialling NATS, its outbox); a leak would be one per client. */
+export const OWN_DESCRIPTORS = 8;
+
 /** Starts it on core `core` where the machine can pin, with telemetry (NATS away) unless `measures` is false. */
 export async function startMeasuredNode(
   overrides: PartialConfig,
