@@ -167,7 +167,7 @@ export const MEDIA: PanelGroup = {
         scale: 8,
         as: 'bits',
       },
-      { unit: 'bps', width: 16 },
+      { unit: 'bps' },
     ),
     {
       id: 30,

@@ -24,6 +24,8 @@ export interface DrawOptions {
   /** Length and end of a dashboard's range where it is not the dashboard's own. */
   readonly ranges?: Partial<Record<DashboardSpec['name'], { readonly hours: number; readonly toMs?: number }>>;
   readonly folder: string;
+  /** Dashboards to draw; all when empty or missing. */
+  readonly only?: readonly string[];
   /** Chromium's program. */
   readonly chromiumPath?: string;
 }
@@ -32,7 +34,7 @@ const PAGE = new URL('./page.html', import.meta.url);
 const SCRIPT = new URL('./page.mjs', import.meta.url);
 const WIDTH = 1_600;
 
-/** Draws all dashboards; resolves with the files written. */
+/** Draws the dashboards; resolves with the files written. */
 export async function drawDashboards(options: DrawOptions): Promise<string[]> {
   mkdirSync(options.folder, { recursive: true });
   const executablePath = options.chromiumPath ?? '/usr/bin/chromium';
@@ -47,7 +49,8 @@ export async function drawDashboards(options: DrawOptions): Promise<string[]> {
   try {
     const page = await browser.newPage({ viewport: { width: WIDTH, height: 900 }, timezoneId: 'UTC' });
     const files: string[] = [];
-    for (const spec of ALL_DASHBOARDS) {
+    const { only = [] } = options;
+    for (const spec of ALL_DASHBOARDS.filter(({ name }) => only.length === 0 || only.includes(name))) {
       const model = await modelOf(spec, options);
       await page.goto(PAGE.href);
       await page.addScriptTag({ path: createRequire(import.meta.url).resolve('echarts/dist/echarts.min.js') });

@@ -1,6 +1,6 @@
 /**
- * `npm run dashboards:preview`: generates a week in a store of its own and draws every dashboard from it into
- * dashboards/preview. Needs Chromium (`apt-get install chromium`, or CHROMIUM=path).
+ * `npm run dashboards:preview [-- cluster node …]`: generates a week in a store of its own and draws every dashboard, or
+ * those that are named, from it into dashboards/preview. Needs Chromium (`apt-get install chromium`, or CHROMIUM=path).
  */
 import { fileURLToPath } from 'node:url';
 import { createLogger } from '@weir/contracts/logger';
@@ -44,7 +44,8 @@ try {
     balancing: { hours: 24, toMs: (week.incidents.get('director-dead')?.startMs ?? week.endMs) + 360_000 },
     pipeline: { hours: 72 },
   };
-  const files = await drawDashboards({ ask, toMs: week.endMs, ranges, folder: FOLDER, chromiumPath });
+  const only = process.argv.slice(2);
+  const files = await drawDashboards({ ask, toMs: week.endMs, ranges, folder: FOLDER, only, chromiumPath });
   await close();
   console.log(files.join('\n'));
 } finally {
