@@ -35,8 +35,8 @@ describe('sizing', () => {
     assert.equal(sizing.egressBitsPerSecond, 1e12);
     // (135 + 16) × 200 ÷ 5
     assert.equal(sizing.samplesPerSecond, 6_040);
-    // 6,040 × 0.9 bytes × 7 days
-    assert.equal(Math.round(sizing.rawBytes / 1e6), 3_288);
+    // 6,040 × 0.8 bytes × 7 days
+    assert.equal(Math.round(sizing.rawBytes / 1e6), 2_922);
     // 151 × (2 ÷ 5 + 1 ÷ 2); 6,040 × 80 bytes × 3,600
     assert.equal(Math.round(sizing.natsMessagesPerSecond), 136);
     assert.equal(Math.round(sizing.natsBytesPerHour / 1e6), 1_740);

@@ -30,7 +30,7 @@ export interface SizingInput {
   /** Series a node reports, and how often. */
   seriesPerNode: number;
   sampleIntervalSeconds: number;
-  /** Raw samples on disk; `npm run bench -- compression` measures it (infra/clickhouse/README.md: 0.855, and 0.019 of series). */
+  /** Raw samples on disk; `npm run bench -- compression` measures it (infra/clickhouse/README.md: 0.753, and what series add). */
   bytesPerSample: number;
   /** How long raw samples are kept (infra/clickhouse/migrations). */
   rawDays: number;
@@ -54,7 +54,7 @@ export const DEFAULT_INPUT: SizingInput = {
   directorPacketsPerSecond: 1_000_000,
   seriesPerNode: 200,
   sampleIntervalSeconds: 5,
-  bytesPerSample: 0.9,
+  bytesPerSample: 0.8,
   rawDays: 7,
   // 200 series in 16 kB; at 40,000 samples/s nats-server took 0.11 core and the store 1.6 (services/ingest/README.md)
   wireBytesPerSample: 80,
