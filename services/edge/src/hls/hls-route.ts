@@ -78,20 +78,24 @@ export class HlsRoute {
     const running = this.#streams.get(asked.path.key);
     // Who asks for a session becomes a viewer of its own.
     const viewer = asked.isFirst ? undefined : running?.viewers.find(request, asked.session);
+    const failed = () => response.destroy();
     if (!running || !viewer) {
-      this.#admit(asked, request, response).catch(() => response.destroy());
+      this.#admit(asked, request, response).catch(failed);
       return true;
     }
     // Who is here already: most requests, answered without a detour where nothing has to be waited for.
     viewer.seenAtMs = running.askedAtMs = Date.now();
-    whenThere(running.stream, asked, this.#waits, (presence) => {
-      try {
-        this.#serve(running, viewer, asked, presence, request, response);
-      } catch {
-        // One request must not end the process.
-        response.destroy();
-      }
-    });
+    const presence = whenThere(running.stream, asked, this.#waits);
+    if (typeof presence !== 'string') {
+      presence.then((later) => this.#serve(running, viewer, asked, later, request, response)).catch(failed);
+      return true;
+    }
+    try {
+      this.#serve(running, viewer, asked, presence, request, response);
+    } catch {
+      // One request must not end the process.
+      failed();
+    }
     return true;
   }
 
@@ -112,9 +116,7 @@ export class HlsRoute {
     }
     const running = this.#streams.run(asked);
     running.waiting += 1;
-    const presence = await new Promise<Presence>((resolve) => {
-      whenThere(running.stream, asked, this.#waits, resolve);
-    });
+    const presence = await whenThere(running.stream, asked, this.#waits);
     running.waiting -= 1;
     if (presence !== 'there' || running.ended) {
       this.#turnAway(grant, 'stream-not-found');

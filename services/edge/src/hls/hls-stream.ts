@@ -33,7 +33,7 @@ interface Segment {
 
 interface Waiter {
   isReady(): boolean;
-  then: () => void;
+  resolve(): void;
   untilMs: number;
 }
 
@@ -129,20 +129,16 @@ export class HlsStream {
     return part === undefined ? last.complete : last.parts.length > part;
   }
 
-  /**
-   * Calls `then`, which must not throw, when `isReady`: at once if it is, else as soon as it is, but never within
-   * {@link push}, or when the time is up (some 100 ms later at most).
-   */
-  until(isReady: () => boolean, timeoutMs: number, then: () => void): void {
-    if (isReady() || this.#waiters.size >= MAX_WAITERS) {
-      then();
-      return;
-    }
+  /** Resolves as soon as `isReady`, or when the time is up (some 100 ms later at most). */
+  until(isReady: () => boolean, timeoutMs: number): Promise<void> {
+    if (isReady() || this.#waiters.size >= MAX_WAITERS) return Promise.resolve();
     this.#givingUp ??= setInterval(() => {
       const nowMs = performance.now();
       this.#release(({ untilMs }) => untilMs <= nowMs);
     }, GIVE_UP_STEP_MS).unref();
-    this.#waiters.add({ isReady, then, untilMs: performance.now() + timeoutMs });
+    return new Promise((resolve) => {
+      this.#waiters.add({ isReady, resolve, untilMs: performance.now() + timeoutMs });
+    });
   }
 
   /** Lets all who wait go. */
@@ -224,15 +220,14 @@ export class HlsStream {
 
   /** Lets those go that need not wait any longer. */
   #release(isOver: (waiter: Waiter) => boolean): void {
-    const over = [...this.#waiters].filter(isOver);
-    for (const waiter of over) this.#waiters.delete(waiter);
-    if (this.#waiters.size === 0) {
-      clearInterval(this.#givingUp);
-      this.#givingUp = undefined;
+    for (const waiter of this.#waiters) {
+      if (!isOver(waiter)) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
     }
-    queueMicrotask(() => {
-      for (const { then } of over) then();
-    });
+    if (this.#waiters.size > 0) return;
+    clearInterval(this.#givingUp);
+    this.#givingUp = undefined;
   }
 
   #forget(count: number): void {

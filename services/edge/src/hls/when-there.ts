@@ -20,53 +20,34 @@ const BLOCK_SEGMENTS = 3;
 /** A request for what is that far ahead is a mistake (RFC 8216bis §6.2.5.2). */
 const MAX_AHEAD = 2;
 
-/** Calls `then`, which must not throw, with what came of it: at once where nothing has to be waited for. */
-export function whenThere(
-  stream: HlsStream,
-  request: HlsRequest,
-  limits: WaitLimits,
-  then: (presence: Presence) => void,
-): void {
-  if (request.path.file === '') whenPlaylist(stream, request, limits, then);
-  else whenFile(stream, request.path, limits, then);
+/** Said at once where nothing has to be waited for. */
+export function whenThere(stream: HlsStream, request: HlsRequest, limits: WaitLimits): Presence | Promise<Presence> {
+  return request.path.file === '' ? whenPlaylist(stream, request, limits) : whenFile(stream, request.path, limits);
 }
 
-function whenPlaylist(
-  stream: HlsStream,
-  request: HlsRequest,
-  limits: WaitLimits,
-  then: (presence: Presence) => void,
-): void {
+function whenPlaylist(stream: HlsStream, request: HlsRequest, limits: WaitLimits): Presence | Promise<Presence> {
   const { segment, part } = request;
   if (!stream.hasMedia) {
     // A newcomer waits for the next segment's beginning, and for its first part.
-    stream.until(
-      () => stream.hasMedia || stream.isClosed,
-      limits.notFoundWaitMs + 2 * limits.segmentMs,
-      () => (stream.hasMedia ? whenPlaylist(stream, request, limits, then) : then('missing')),
-    );
-  } else if (segment === undefined) then('there');
-  else if (!stream.has(segment - MAX_AHEAD, 0)) then('too-early');
-  else {
-    stream.until(
-      () => stream.has(segment, part) || stream.isClosed,
-      BLOCK_SEGMENTS * limits.segmentMs,
-      () => then(stream.isClosed ? 'missing' : 'there'),
-    );
+    return stream
+      .until(() => stream.hasMedia || stream.isClosed, limits.notFoundWaitMs + 2 * limits.segmentMs)
+      .then(() => (stream.hasMedia ? whenPlaylist(stream, request, limits) : 'missing'));
   }
+  if (segment === undefined) return 'there';
+  if (!stream.has(segment - MAX_AHEAD, 0)) return 'too-early';
+  if (stream.has(segment, part)) return 'there';
+  return stream
+    .until(() => stream.has(segment, part) || stream.isClosed, BLOCK_SEGMENTS * limits.segmentMs)
+    .then(() => (stream.isClosed ? 'missing' : 'there'));
 }
 
 /** A hinted part is asked for before it is there; and another edge may have given this viewer its playlist. */
-function whenFile(stream: HlsStream, path: HlsPath, limits: WaitLimits, then: (presence: Presence) => void): void {
-  const isThere = () => stream.file(path) !== undefined;
+function whenFile(stream: HlsStream, path: HlsPath, limits: WaitLimits): Presence | Promise<Presence> {
+  const presence = (): Presence => (stream.file(path) ? 'there' : 'missing');
+  if (presence() === 'there') return 'there';
   const isNext = path.media?.part !== undefined && stream.has(path.media.segment - MAX_AHEAD, 0);
-  if (isThere()) then('there');
-  else if (!isNext && stream.hasMedia) then('missing');
-  else {
-    stream.until(
-      () => isThere() || stream.isClosed,
-      BLOCK_SEGMENTS * limits.segmentMs,
-      () => then(isThere() ? 'there' : 'missing'),
-    );
-  }
+  if (!isNext && stream.hasMedia) return 'missing';
+  return stream
+    .until(() => stream.file(path) !== undefined || stream.isClosed, BLOCK_SEGMENTS * limits.segmentMs)
+    .then(presence);
 }
