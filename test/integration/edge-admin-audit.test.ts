@@ -131,9 +131,9 @@ describe('what a customer used', () => {
           `SELECT sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, max(viewers_max) AS viewers, max(publishers_max) AS publishers
            FROM app_usage(from = now() - 3600, to = now() + 60, step = 60) WHERE app = 'shop'`,
         ),
-      ([row]) => Number(row?.bytes_out) === all.bytesOut,
+      ([row]) => Number(row?.bytes_out) === all.bytesOut && Number(row?.bytes_in) === all.bytesIn,
     );
-    assert.deepEqual([Number(usage?.bytes_in), Number(usage?.publishers)], [all.bytesIn, 1]);
+    assert.equal(Number(usage?.publishers), 1);
     assert.ok(Number(usage?.viewers) >= 2, String(usage?.viewers));
   });
 });

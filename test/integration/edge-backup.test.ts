@@ -82,7 +82,7 @@ describe('a stream with a primary and a backup publisher', () => {
     const backup = await publish(b.rtmpUrl(`live/killed${BACKUP}`));
     const viewers = await Promise.all([a, b, c].map((edge) => play(edge.rtmpUrl('live/killed'))));
     assert.equal(publisherOf('live/killed'), 'edge-a', 'it stands by');
-    assert.equal(standbys(b, 'live/killed'), 1);
+    await waitFor('the backup to stand by', () => standbys(b, 'live/killed') === 1);
     process.kill(primary.pid, 'SIGKILL');
     await goesOn(viewers);
     assert.equal(publisherOf('live/killed'), 'edge-b');
