@@ -48,10 +48,12 @@ async function refused(connection: NatsConnection, subject: string): Promise<boo
 const ingest = await open('ingest', 'NATS_PASSWORD_INGEST');
 // until the servers have elected who leads, JetStream does not answer
 const manager = await waitFor('JetStream', () => jetstreamManager(ingest, { timeout: 2_000 }), { timeoutMs: 50_000 });
-await ensureTelemetryStreams(manager, {
+const settings = {
   nats: { replicas: 3 },
   telemetry: { streamMaxBytes: 100_000_000, streamMaxAgeMs: 3_600_000 },
-});
+};
+// and the one who leads places nothing before it has heard of the two others
+await waitFor('three servers', () => ensureTelemetryStreams(manager, settings).then(() => true), { timeoutMs: 30_000 });
 tell('replicas', (await manager.streams.info(TELEMETRY_STREAM)).cluster?.replicas?.length);
 
 const own = telemetrySubject(0, 'metrics', 'fra-e1');
