@@ -81,10 +81,12 @@ export class Drain {
   async begin(deadlineMs?: number): Promise<void> {
     this.#options.setDraining(true);
     clearInterval(this.#timer);
-    this.#endsAtMs = deadlineMs === undefined ? undefined : Date.now() + deadlineMs;
-    if (deadlineMs !== undefined && this.#endsAtMs !== undefined) {
-      this.#emptiesAtMs = this.#endsAtMs - Math.min(deadlineMs * EMPTYING_SHARE, EMPTYING_MAX_MS);
-      this.#timer = setInterval(() => this.#look(Date.now(), this.#endsAtMs ?? 0), LOOK_MS).unref();
+    this.#endsAtMs = undefined;
+    if (deadlineMs !== undefined) {
+      const endsAtMs = Date.now() + deadlineMs;
+      this.#endsAtMs = endsAtMs;
+      this.#emptiesAtMs = endsAtMs - Math.min(deadlineMs * EMPTYING_SHARE, EMPTYING_MAX_MS);
+      this.#timer = setInterval(() => this.#look(Date.now(), endsAtMs), LOOK_MS).unref();
     }
     this.#told += await this.#options.askToReconnect();
   }
