@@ -23,6 +23,7 @@ import {
   publishClip,
 } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+import { playOnEachWorker, workerServing } from '@weir/test/harness/worker-viewers';
 import { WebSocket } from 'ws';
 
 const WORKERS = 2;
@@ -30,7 +31,6 @@ const openOf = (node: TestNode, protocol: string) =>
   node.stats().connections.reduce((sum, entry) => sum + (entry.protocol === protocol ? entry.open : 0), 0);
 const closedCount = (node: TestNode, reason: CloseReason) =>
   node.stats().closed.reduce((sum, entry) => sum + (entry.reason === reason ? entry.count : 0), 0);
-const viewersPerWorker = (node: TestNode) => node.workers().map(({ viewers }) => viewers);
 
 describe('a node with two workers, TLS and callbacks', () => {
   let certificate: TestCertificate;
@@ -109,8 +109,7 @@ describe('a node with two workers, TLS and callbacks', () => {
   });
 
   it('gives every worker a new certificate on a reload, and cuts nobody', async () => {
-    const viewers = await Promise.all([1, 2].map(() => playStream(node.rtmpUrl('live/secure'))));
-    await waitFor('viewers on each worker', () => viewersPerWorker(node).every((count) => count === 1));
+    const viewers = await playOnEachWorker(node, 'live/secure');
     const before = await shown(node.urls.rtmps);
     await certificate.renew();
     assert.deepEqual(await reload({}), { changed: [], certificate: true });
@@ -149,12 +148,11 @@ describe('a node with two workers, TLS and callbacks', () => {
   });
 
   it('puts access and limits in force on all workers, and quotas for who is on', async () => {
-    const viewers: NotingViewer[] = [];
-    for (let i = 0; i < 4; i += 1) viewers.push(await playStream(node.rtmpUrl('live/secure')));
-    await waitFor('viewers on each worker', () => viewersPerWorker(node).every((count) => count === 2));
+    const viewers = await playOnEachWorker(node, 'live/secure', 2);
+    await waitFor('the count', () => node.stats().streams[0]?.viewers === viewers.length);
     const { changed: keys } = await reload({
       access: { play: 'key', signingKeys: ['secret'] },
-      limits: { viewersPerStream: 5, apps: ['live viewers=2'], appGraceMs: 3_000 },
+      limits: { viewersPerStream: viewers.length + 1, apps: ['live viewers=2'], appGraceMs: 3_000 },
     });
     assert.deepEqual(keys, [
       'access.play',
@@ -168,10 +166,13 @@ describe('a node with two workers, TLS and callbacks', () => {
     }
     const expires = Math.floor(Date.now() / 1_000) + 60;
     const signed = signName({ action: 'play', stream: 'live/secure', expires }, 'secret');
-    await assert.rejects(playStream(node.rtmpUrl(`live/secure?${signed}`)), /live has 4 viewers/);
-    // The newest two go; they are on different workers.
+    await assert.rejects(
+      playStream(node.rtmpUrl(`live/secure?${signed}`)),
+      new RegExp(`live has ${viewers.length} viewers`),
+    );
+    // The newest go, on whichever worker they are.
     await waitFor('them to go', () => viewers.slice(2).every(({ isClosed }) => isClosed), { timeoutMs: 20_000 });
-    await waitFor('the count', () => closedCount(node, 'app-limit') === 2);
+    await waitFor('the count', () => closedCount(node, 'app-limit') === viewers.length - 2);
     assert.deepEqual(
       viewers.slice(0, 2).map(({ isClosed }) => isClosed),
       [false, false],
@@ -194,33 +195,39 @@ describe('a node with two workers, TLS and callbacks', () => {
   });
 
   it('takes the streams of a worker that dies up again, under the viewers of the other', async () => {
-    const publishers: ClipPublisher[] = [];
-    for (const name of ['one', 'two']) publishers.push(await publishClip(node.rtmpUrl(`live/${name}`)));
-    // Two viewers of each stream, one on each worker.
+    const publishers: { name: string; worker: number | undefined; clip: ClipPublisher }[] = [];
+    while (new Set(publishers.map(({ worker }) => worker)).size < WORKERS) {
+      const name = `own-${publishers.length}`;
+      const clip = await publishClip(node.rtmpUrl(`live/${name}`));
+      publishers.push({ name, worker: workerServing(node, clip.client.socket), clip });
+    }
     const viewers: { name: string; viewer: NotingViewer }[] = [];
-    for (const name of ['one', 'one', 'two', 'two']) {
-      viewers.push({ name, viewer: await playStream(node.rtmpUrl(`live/${name}`)) });
+    for (const { name } of publishers) {
+      for (const viewer of await playOnEachWorker(node, `live/${name}`)) viewers.push({ name, viewer });
     }
     await waitFor('frames', () => viewers.every(({ viewer }) => viewer.frames(9).length > 25));
     const [victim] = node.workers();
     process.kill(victim?.pid ?? 0, 'SIGKILL');
-    const cut = await waitFor('a publisher to be cut', () => publishers.find(({ client }) => client.socket.destroyed));
-    const name = publishers.indexOf(cut) === 0 ? 'one' : 'two';
-    // As encoders do; the other worker takes it.
-    const again = await waitFor('it to be back', () => publishClip(node.rtmpUrl(`live/${name}`)));
+    const cut = publishers.filter(({ worker }) => worker === victim?.index);
+    await waitFor('its publishers to be cut', () => cut.every(({ clip }) => clip.client.socket.destroyed));
+    // As encoders do; the other worker takes them.
+    for (const one of cut) {
+      one.clip = await waitFor('it to be back', () => publishClip(node.rtmpUrl(`live/${one.name}`)));
+    }
     const left = viewers.filter(({ viewer }) => !viewer.isClosed);
-    assert.equal(left.length, 2);
-    assert.ok(
-      left.some((one) => one.name === name),
-      'a viewer of its stream is on the other worker',
-    );
+    for (const { name } of publishers) {
+      assert.ok(
+        left.some((one) => one.name === name),
+        `a viewer of ${name} is on the other worker`,
+      );
+    }
     const had = left.map(({ viewer }) => viewer.frames(9).length);
-    await waitFor('frames of both', () => left.every(({ viewer }, i) => viewer.frames(9).length > (had[i] ?? 0) + 25));
+    await waitFor('frames of all', () => left.every(({ viewer }, i) => viewer.frames(9).length > (had[i] ?? 0) + 25));
     for (const { viewer } of left) assert.deepEqual(faultsOf(viewer), []);
     await waitFor('the worker to be back', () => node.workers().every(({ pid }) => pid > 0));
-    const newcomers = await Promise.all([1, 2].map(() => playStream(node.rtmpUrl(`live/${name}`))));
+    const newcomers = await playOnEachWorker(node, `live/${cut[0]?.name}`);
     await waitFor('their frames', () => newcomers.every((viewer) => viewer.frames(9).length > 10));
     for (const viewer of [...newcomers, ...left.map((one) => one.viewer)]) viewer.close();
-    await Promise.all([again, ...publishers.filter((one) => one !== cut)].map((one) => one.close()));
+    await Promise.all(publishers.map(({ clip }) => clip.close()));
   });
 });

@@ -10,11 +10,10 @@ import { ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { RESOURCE } from '@weir/contracts/resource';
 import { startTestNode, type TestNode } from '@weir/test/harness/edge';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
-import { type NotingViewer, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
+import { publishClip } from '@weir/test/harness/rtmp-viewer';
 import { readTelemetry, samplesOf, type TelemetryMessage, total, withoutRepeats } from '@weir/test/harness/telemetry';
 import { waitFor } from '@weir/test/harness/wait';
-
-const VIEWERS = 4;
+import { playOnEachWorker, workerServing } from '@weir/test/harness/worker-viewers';
 
 let nats: TestNats;
 let handle: NatsHandle;
@@ -39,18 +38,18 @@ it('tells one node’s figures and every connection’s beginning and end, also 
   const published = async (): Promise<TelemetryMessage[]> =>
     withoutRepeats(await readTelemetry(await handle.ready(10_000)));
   const publisher = await publishClip(node.rtmpUrl('live/demo'));
-  const viewers: NotingViewer[] = [];
-  for (let i = 0; i < VIEWERS; i += 1) viewers.push(await playStream(node.rtmpUrl('live/demo')));
-  await waitFor('viewers on both', () => node.workers().every((worker) => worker.viewers === VIEWERS / 2));
+  const viewers = await playOnEachWorker(node, 'live/demo', 2);
   await waitFor('a sample of all processes', async () => {
     const messages = await published();
     const seen = new Set(samplesOf(messages, 'process.memory.usage').map((one) => one.attributes['weir.worker']));
     const told = samplesOf(messages, 'live.stream.viewers', { stream: 'demo' }).at(-1)?.value;
-    return seen.has(undefined) && seen.has('1') && seen.has('2') && told === VIEWERS;
+    return seen.has(undefined) && seen.has('1') && seen.has('2') && told === viewers.length;
   });
 
-  process.kill(node.workers()[0]?.pid ?? 0, 'SIGKILL');
-  await waitFor('its clients to be cut', () => viewers.filter((viewer) => viewer.isClosed).length === VIEWERS / 2);
+  const [victim] = node.workers();
+  const served = viewers.filter(({ client }) => workerServing(node, client.socket) === victim?.index);
+  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  await waitFor('its clients to be cut', () => served.every((viewer) => viewer.isClosed));
   await waitFor('it to be back', () => node.workers()[0]?.restarts === 1 && node.workers()[0]?.pid !== 0);
   await node.close();
   await publisher.closed;
@@ -59,9 +58,9 @@ it('tells one node’s figures and every connection’s beginning and end, also 
   assert.deepEqual([...new Set(messages.map((message) => message.node))], ['edge-a']);
   assert.equal(new Set(messages.map(({ outbox }) => outbox)).size, 1);
   assert.deepEqual([...new Set(messages.map(({ resource }) => resource[RESOURCE.processId]))], [process.pid]);
-  assert.equal(total(messages, 'live.connections.opened', { role: 'viewer' }), VIEWERS);
-  assert.equal(total(messages, 'live.connections.closed', { role: 'viewer' }), VIEWERS);
-  assert.equal(total(messages, 'live.connections.closed', { role: 'viewer', reason: 'error' }), VIEWERS / 2);
+  assert.equal(total(messages, 'live.connections.opened', { role: 'viewer' }), viewers.length);
+  assert.equal(total(messages, 'live.connections.closed', { role: 'viewer' }), viewers.length);
+  assert.equal(total(messages, 'live.connections.closed', { role: 'viewer', reason: 'error' }), served.length);
   assert.equal(total(messages, 'live.connections.opened', { role: 'publisher' }), 1);
   assert.equal(total(messages, 'live.connections.closed', { role: 'publisher' }), 1);
   assert.equal(total(messages, 'live.io', { role: 'relay' }), 0);
@@ -77,6 +76,6 @@ it('tells one node’s figures and every connection’s beginning and end, also 
   const ids = (name: string) =>
     records.filter((one) => one.eventName === name).map((one) => one.attributes.get(CONNECTION_ATTRIBUTE.id));
   const opened = ids(EVENT.connectionOpened);
-  assert.equal(new Set(opened).size, VIEWERS + 1);
+  assert.equal(new Set(opened).size, viewers.length + 1);
   assert.deepEqual(new Set(ids(EVENT.connectionClosed)), new Set(opened));
 });

@@ -15,13 +15,13 @@ import {
   publishClip,
 } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+import { playOnEachWorker, workerServing } from '@weir/test/harness/worker-viewers';
 
 const WORKERS = 2;
 const settings = (overrides: PartialConfig = {}): PartialConfig => ({
   ...overrides,
   node: { name: 'edge-a', ...overrides.node, workers: WORKERS },
 });
-const viewersPerWorker = (node: TestNode) => node.workers().map(({ viewers }) => viewers);
 const open = (node: TestNode, role: string) =>
   node
     .stats()
@@ -43,8 +43,7 @@ describe('a node with two workers', () => {
   before(async () => {
     node = await startTestNode(settings());
     publisher = await publishClip(node.rtmpUrl('live/demo'));
-    viewers = await Promise.all(Array.from({ length: 2 * WORKERS }, () => playStream(node.rtmpUrl('live/demo'))));
-    await waitFor('viewers on each worker', () => viewersPerWorker(node).every((count) => count === 2));
+    viewers = await playOnEachWorker(node, 'live/demo', 2);
   });
   after(async () => {
     await node.close();
@@ -62,12 +61,12 @@ describe('a node with two workers', () => {
   it('counts what one process would count: no viewer, relay or pull that is only internal', async () => {
     const stats = await waitFor('all figures', () => {
       const now = node.stats();
-      return now.streams[0]?.viewers === 2 * WORKERS && now;
+      return now.streams[0]?.viewers === viewers.length && now;
     });
     const { connections, streams, relayPulls, io } = stats;
     assert.deepEqual(
       new Set(connections.map(({ role, protocol, open, opened }) => `${role} ${protocol} ${open} ${opened}`)),
-      new Set(['publisher rtmp 1 1', `viewer rtmp ${2 * WORKERS} ${2 * WORKERS}`]),
+      new Set(['publisher rtmp 1 1', `viewer rtmp ${viewers.length} ${viewers.length}`]),
     );
     assert.deepEqual(relayPulls, []);
     assert.deepEqual(
@@ -94,7 +93,7 @@ describe('a node with two workers', () => {
     for (const streams of asked.values())
       assert.deepEqual(
         streams.map((one) => one.viewers),
-        [2 * WORKERS],
+        [viewers.length],
       );
     for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(node.httpUrl(path))).status, 200);
     assert.equal((await fetch(node.httpUrl('/nothing'))).status, 404);
@@ -162,10 +161,11 @@ describe('a node with two workers', () => {
     const before = node.workers();
     const victim = before[0];
     assert.ok(victim);
+    const served = viewers.filter(({ client }) => workerServing(node, client.socket) === victim.index);
     process.kill(victim.pid, 'SIGKILL');
     const cut = await waitFor('its viewers to be cut', () => {
       const closed = viewers.filter((viewer) => viewer.isClosed);
-      return closed.length === 2 && closed;
+      return closed.length === served.length && closed;
     });
     await waitFor('the worker to be back', () => {
       const now = node.workers()[0];
@@ -184,17 +184,14 @@ describe('a node with two workers', () => {
     }
     await waitFor('figures without the dead', () => open(node, 'viewer') === left.length);
     // The new worker has a process before it takes clients; until then they all go to the other one.
-    const again: NotingViewer[] = [];
-    while (viewersPerWorker(node).some((count) => count === 0)) {
-      again.push(await playStream(node.rtmpUrl('live/demo')));
-      await waitFor('it to be counted', () => open(node, 'viewer') === left.length + again.length);
-    }
+    const again = await playOnEachWorker(node, 'live/demo');
     await waitFor('frames by both workers', () => again.every((viewer) => viewer.frames(9).length > 10));
-    assert.equal(reasons(node, 'viewer').error, 2);
+    assert.equal(reasons(node, 'viewer').error, cut.length);
     viewers = [...left, ...again];
   });
 
   it('tells everybody when it is closed, and leaves no process behind', async () => {
+    await waitFor('all to be counted', () => open(node, 'viewer') === viewers.length);
     const pids = node.workers().map(({ pid }) => pid);
     const opened = node
       .stats()
