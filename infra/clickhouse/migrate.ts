@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { errorMessage, WeirError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
+import { STORE_HEADER } from '@weir/contracts/tables';
 import { distributedStatements, shardTables } from './distribute.ts';
 
 /** Where and as whom to migrate. */
@@ -68,6 +69,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   try {
     const result = await applyAll(client, options);
     await distributeAll(client, options);
+    await tellUnreplicated(client, options);
     return result;
   } finally {
     await client.close();
@@ -178,6 +180,28 @@ async function applyOne(client: ClickHouseClient, options: MigrateOptions, migra
     format: 'JSONEachRow',
   });
 }
+
+/**
+ * A server that is killed in the middle of an insert may lose or double the batch in an unreplicated table. The embedded
+ * store mends that when it starts; a server can't, so whoever has one should know.
+ */
+async function tellUnreplicated(client: ClickHouseClient, { url, database, logger }: MigrateOptions): Promise<void> {
+  const answer = await client.query({
+    query: UNREPLICATED_TABLES_QUERY,
+    query_params: { database },
+    format: 'JSONEachRow',
+  });
+  const tables = await answer.json<{ name: string }>();
+  if (tables.length === 0 || answer.response_headers[STORE_HEADER.toLowerCase()] !== undefined) return;
+  logger.warn(
+    { database, tables: tables.map(({ name }) => name) },
+    `Tables at ${url} are not replicated: a kill of that server may lose or double a batch. Give it Keeper and migrate ` +
+      'with --clickhouse-cluster, see infra/clickhouse/README.md',
+  );
+}
+
+const UNREPLICATED_TABLES_QUERY = `SELECT name FROM system.tables WHERE database = {database:String}
+AND engine LIKE '%MergeTree' AND NOT match(engine, '^(Replicated|Shared)') AND name != 'schema_migrations' ORDER BY name`;
 
 async function run(client: ClickHouseClient, options: MigrateOptions, name: string, query: string): Promise<void> {
   try {

@@ -1,6 +1,7 @@
 /**
- * ClickHouse server: listeners, users, and for several servers replicas by shard and Keeper on up to three. The tables
- * themselves are made by `weir migrate`, which ingest runs before it starts.
+ * ClickHouse server: listeners, users, replicas by shard and Keeper on up to three servers. One server alone has Keeper too:
+ * only replicated tables note a batch and its rows in one step, so only they keep batches exactly once through a kill
+ * (../clickhouse/README.md). The tables themselves are made by `weir migrate`, which ingest runs before it starts.
  */
 import { DATABASE } from '@weir/contracts/tables';
 import { secretReference } from '@weir/contracts/topology/schema';
@@ -22,15 +23,15 @@ const NODE_SECRETS = [
 export function clickhouseServer(plan: Plan, machine: NamedMachine): Contribution {
   const { ports } = plan.topology;
   const servers = withRole(plan, 'clickhouse');
-  const clustered = servers.length > 1;
+  const hasPartners = servers.length > 1;
   const files = [
     yamlFile(machine, '/etc/clickhouse-server/config.d/weir.yaml', 'ClickHouse', {
       listen_host: ['127.0.0.1', machine.address],
       http_port: ports.clickhouse,
       tcp_port: ports.clickhouseNative,
-      ...(clustered ? clusterSettings(plan, machine, servers) : {}),
+      ...clusterSettings(plan, machine, servers),
     }),
-    yamlFile(machine, '/etc/clickhouse-server/users.d/weir.yaml', 'ClickHouse users', users(plan, clustered)),
+    yamlFile(machine, '/etc/clickhouse-server/users.d/weir.yaml', 'ClickHouse users', users(plan, hasPartners)),
   ];
   const inside = servers.map((server) => server.address);
   return {
@@ -39,11 +40,11 @@ export function clickhouseServer(plan: Plan, machine: NamedMachine): Contributio
     units: ['clickhouse-server.service'],
     secrets: [
       ...NODE_SECRETS,
-      ...(clustered ? [{ name: 'CLICKHOUSE_PASSWORD_CLUSTER', purpose: 'ClickHouse servers among themselves' }] : []),
+      ...(hasPartners ? [{ name: 'CLICKHOUSE_PASSWORD_CLUSTER', purpose: 'ClickHouse servers among themselves' }] : []),
     ],
     openings: [
       innerOpening(plan, [ports.clickhouse], 'ClickHouse over HTTP'),
-      ...(clustered
+      ...(hasPartners
         ? [
             {
               ports: [ports.clickhouseNative, ports.keeper, ports.keeperRaft, 9009],
@@ -59,6 +60,7 @@ export function clickhouseServer(plan: Plan, machine: NamedMachine): Contributio
 
 function clusterSettings(plan: Plan, machine: NamedMachine, servers: readonly NamedMachine[]): object {
   const { ports, cluster } = plan.topology;
+  const hasPartners = servers.length > 1;
   const secret = secretReference('CLICKHOUSE_PASSWORD_CLUSTER');
   const shards = shardsOf(servers);
   const keepers = servers.slice(0, servers.length < MAX_KEEPERS ? 1 : MAX_KEEPERS);
@@ -66,11 +68,11 @@ function clusterSettings(plan: Plan, machine: NamedMachine, servers: readonly Na
   const raft = keepers.map((keeper, at) => ({ id: at + 1, hostname: keeper.address, port: ports.keeperRaft }));
   return {
     interserver_http_host: machine.address,
-    interserver_http_credentials: { user: 'interserver', password: secret },
+    ...(hasPartners ? { interserver_http_credentials: { user: 'interserver', password: secret } } : {}),
     macros: { cluster, shard: String(shardOf(machine)), replica: machine.name },
     remote_servers: {
       [cluster]: {
-        secret,
+        ...(hasPartners ? { secret } : {}),
         shard: shards.map((replicas) => ({
           internal_replication: true,
           replica: replicas.map((server) => ({ host: server.address, port: ports.clickhouseNative })),
@@ -113,7 +115,7 @@ export function hasShards(plan: Plan): boolean {
 }
 
 /**
- * What keeps a batch exactly once (also set by ingest, where it knows) where tables are replicated: an insert counts when
+ * What keeps a batch exactly once (also set by ingest, where it knows) where there are several replicas: an insert counts when
  * most replicas have it, so that the death of one takes nothing that was acknowledged; the same batch again is recognised by
  * its token in the table and in all that views make of it; a batch for several shards is done when every shard has its piece.
  */
@@ -127,12 +129,12 @@ const EXACTLY_ONCE = {
 };
 
 /** The writer may make and change the database `weir`; the reader is bounded in time, rows and memory. */
-function users(plan: Plan, clustered: boolean): object {
+function users(plan: Plan, hasPartners: boolean): object {
   const networks = { ip: '::/0' };
   const databases = [DATABASE, ...(hasShards(plan) ? [DISTRIBUTED_DATABASE] : []), 'system'];
   return {
     profiles: {
-      weir_write: { async_insert: 0, max_memory_usage: 0, ...(clustered ? EXACTLY_ONCE : {}) },
+      weir_write: { async_insert: 0, max_memory_usage: 0, ...(hasPartners ? EXACTLY_ONCE : {}) },
       weir_read: {
         readonly: 2,
         max_execution_time: 30,

@@ -77,7 +77,7 @@ export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
       url: `http://${own?.address ?? '127.0.0.1'}:${ports.clickhouse}`,
       password: secretReference('CLICKHOUSE_PASSWORD'),
       readPassword: secretReference('CLICKHOUSE_PASSWORD_READ'),
-      cluster: stores.length > 1 ? plan.topology.cluster : '',
+      cluster: stores.length > 0 ? plan.topology.cluster : '',
       ...(hasShards(plan) ? { database: databaseOf(plan) } : {}),
     },
   });

@@ -252,11 +252,23 @@ describe('options of the topology', () => {
     );
   });
 
-  it('asks one ClickHouse server alone for no quorum', () => {
-    const alone = topology((text) => text.replaceAll(/ {2}fra-c[23]: .*\n/g, ''));
-    const users = folderOf('fra-c1/files/etc/clickhouse-server/users.d/weir.yaml', renderFolder(alone));
+  it('gives one ClickHouse server alone Keeper, so that its tables are replicated too, but no quorum and no partners', () => {
+    const alone = renderFolder(topology((text) => text.replaceAll(/ {2}fra-c[23]: .*\n/g, '')));
+    const server = folderOf('fra-c1/files/etc/clickhouse-server/config.d/weir.yaml', alone);
+    const config = parse(server) as {
+      macros: object;
+      zookeeper: { node: object[] };
+      keeper_server: { server_id: number; raft_configuration: { server: object[] } };
+    };
+    assert.deepEqual(config.macros, { cluster: 'weir', shard: '1', replica: 'fra-c1' });
+    assert.deepEqual(config.zookeeper.node, [{ host: '10.20.0.51', port: 9181 }]);
+    assert.equal(config.keeper_server.raft_configuration.server.length, 1);
+    assert.match(folderOf('fra-s1/files/etc/weir/ingest.yaml', alone), /^ {2}cluster: weir$/m);
+    const users = folderOf('fra-c1/files/etc/clickhouse-server/users.d/weir.yaml', alone);
     assert.match(users, /async_insert: 0/);
     assert.doesNotMatch(users, /insert_quorum/);
+    assert.doesNotMatch(server, /PASSWORD_CLUSTER/);
+    assert.doesNotMatch(folderOf('fra-c1/files/etc/weir/firewall.nft', alone), /9181|9234/);
   });
 
   it('adverts to partners’ addresses when told so', () => {

@@ -1,9 +1,10 @@
 /** A batch whose insert a kill cut off between its token and its rows is taken when it comes again, in tables and in views. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startTestStore, type TestStore } from '@weir/test/harness/store';
+import { eventually } from '@weir/test/harness/wait';
 
 const DAY = "toDateTime('2026-01-01 00:00:00')";
 
@@ -75,5 +76,27 @@ describe('an insert that was cut off', () => {
     await store.restart();
     for (const token of ['a', 'b']) await insert(token);
     assert.deepEqual(await counts(), { raw: 20, rolled: 20 });
+  });
+
+  // newer servers write the part first (ClickHouse's MergeTreeDeduplicationLog.h of August 2026): with such an engine it is
+  // the rows that are there without their token, and cut-inserts.ts has to take them away instead
+  it('has its token first and its rows then, in the engine as it is', async () => {
+    const { folder } = await newest('raw');
+    const table = join(folder, '..');
+    const events: string[] = [];
+    const watchers = [
+      watch(table, (event, name) => event === 'rename' && /^\d+_\d+_\d+_0$/.test(name ?? '') && events.push('rows')),
+      watch(join(table, 'deduplication_logs'), (event) => event === 'change' && events.push('token')),
+    ];
+    try {
+      await insert('c');
+      await eventually(
+        async () => events,
+        (seen) => seen.includes('rows') && seen.includes('token'),
+      );
+      assert.equal(events[0], 'token', events.join(', '));
+    } finally {
+      for (const watcher of watchers) watcher.close();
+    }
   });
 });

@@ -88,3 +88,6 @@ export const ROLLUPS = [
 
 /** Database of all tables unless configured otherwise. */
 export const DATABASE = 'weir';
+
+/** In each answer of the embedded store, with the version of its engine: it behaves as ClickHouse, and mends what a server can't. */
+export const STORE_HEADER = 'X-Weir-Store';

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { constants, createBrotliCompress, createDeflate, createGzip, createZstdCompress } from 'node:zlib';
+import { STORE_HEADER } from '@weir/contracts/tables';
 import type { EngineIdentity } from '../engine/engine.ts';
 import { exceptionText, type QueryException } from '../exceptions.ts';
 import { contentType } from './content-type.ts';
@@ -157,6 +158,7 @@ export class Answer {
     const { queryId, identity } = this.#options;
     return {
       'Content-Type': contentType(this.#format),
+      [STORE_HEADER]: identity.version,
       'X-ClickHouse-Server-Display-Name': identity.displayName,
       'X-ClickHouse-Query-Id': queryId,
       ...(this.#format === undefined ? {} : { 'X-ClickHouse-Format': this.#format }),
