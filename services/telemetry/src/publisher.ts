@@ -9,7 +9,7 @@ import { headers, type MsgHdrs, type NatsConnection, RequestError } from '@nats-
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { HEADER, type Signal, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
+import { HEADER, otelSignal, type Signal, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import type { Outbox, OutboxMessage } from './outbox.ts';
 
 /** What a publisher needs. */
@@ -202,6 +202,7 @@ class StopAndWaitPublisher implements Publisher {
 function messageHeaders(message: OutboxMessage): MsgHdrs {
   const fields = headers();
   fields.set(HEADER.contentType, OTLP_CONTENT_TYPE);
+  if (message.signal !== 'faro') fields.set(HEADER.signal, otelSignal(message.signal));
   fields.set(HEADER.outbox, message.outbox);
   fields.set(HEADER.sequence, String(message.sequence));
   return fields;

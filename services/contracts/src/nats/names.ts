@@ -25,6 +25,8 @@ export const TELEMETRY_MAX_PAYLOAD_BYTES = 524_288;
 export const HEADER = {
   /** `application/x-protobuf` (OTLP) or `application/json` (Faro). */
   contentType: 'Content-Type',
+  /** OTLP only, {@link otelSignal}: what Collectors that read NATS tell metrics from logs by. */
+  signal: 'Otel-Signal',
   /** Identity of the outbox that sent it: stable over restarts of its node, new when its file was lost. */
   outbox: 'Weir-Outbox',
   /** Sequence of the message in its outbox, decimal, from 1 without holes unless the outbox dropped data. */
@@ -106,6 +108,11 @@ export function parseTelemetrySubject(
   const match = /^weir\.telemetry\.(\d+)\.(metrics|logs|faro|otlp-metrics|otlp-logs)\.([^.\s]+)$/.exec(subject);
   if (!match) return undefined;
   return { partition: Number(match[1]), signal: match[2] as Signal, node: match[3] as string };
+}
+
+/** The name OpenTelemetry has for what a message holds. */
+export function otelSignal(signal: Exclude<Signal, 'faro'>): 'metrics' | 'logs' {
+  return signal === 'metrics' || signal === 'otlp-metrics' ? 'metrics' : 'logs';
 }
 
 /** Prefix of the names of senders by OTLP over HTTP, which no node may have. */

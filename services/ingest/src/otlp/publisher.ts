@@ -8,7 +8,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { HEADER, partitionOf, telemetrySubject } from '@weir/contracts/nats/names';
+import { HEADER, otelSignal, partitionOf, telemetrySubject } from '@weir/contracts/nats/names';
 import type { OtlpMessage } from './split.ts';
 
 /** Options of {@link OtlpPublisher}. */
@@ -47,6 +47,7 @@ export class OtlpPublisher {
         messages.map(({ node, payload }) => {
           const head = headers();
           head.set(HEADER.contentType, 'application/x-protobuf');
+          head.set(HEADER.signal, otelSignal(signal));
           const msgID = createHash('sha256').update(node).update(payload).digest('base64url');
           const subject = telemetrySubject(partitionOf(node, partitions), `otlp-${signal}`, node);
           return client.publish(subject, payload, { headers: head, msgID });

@@ -12,7 +12,7 @@ import type { Config } from '@weir/contracts/config/schema';
 import { errorMessage } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import type { NatsHandle } from '@weir/contracts/nats/connect';
-import { HEADER, partitionOf, TELEMETRY_STREAM, telemetrySubject } from '@weir/contracts/nats/names';
+import { HEADER, otelSignal, partitionOf, TELEMETRY_STREAM, telemetrySubject } from '@weir/contracts/nats/names';
 import type { OwnSample } from './own-sample.ts';
 
 /** What {@link startSelfTelemetry} needs. */
@@ -101,6 +101,7 @@ class Sender implements SelfTelemetry {
         if (!connection || nats.state !== 'connected') return;
         const head = headers();
         head.set(HEADER.contentType, 'application/x-protobuf');
+        head.set(HEADER.signal, otelSignal('metrics'));
         head.set(HEADER.outbox, this.#outbox);
         head.set(HEADER.sequence, String(next.sequence));
         await jetstream(connection).publish(this.#subject, next.payload, {
