@@ -77,8 +77,9 @@ describe('the publisher', () => {
       assert.equal(message?.header.get(HEADER.sequence), String(sequence));
       assert.equal(message?.header.get(HEADER.outbox), outbox.id);
       assert.equal(message?.header.get(HEADER.contentType), 'application/x-protobuf');
-      assert.equal(message?.header.get(HEADER.signal), 'metrics');
-      assert.equal(message?.subject, `weir.telemetry.3.${sequence === 6 ? 'logs' : 'metrics'}.edge-1`);
+      const signal = sequence === 6 ? 'logs' : 'metrics';
+      assert.equal(message?.header.get(HEADER.signal), signal);
+      assert.equal(message?.subject, `weir.telemetry.3.${signal}.edge-1`);
       assert.deepEqual(Array.from(message?.data ?? []), [sequence - 1]);
     }
   });
