@@ -14,6 +14,26 @@ GROUP BY time, cause
 ORDER BY time DESC LIMIT 500`,
 };
 
+/** Nodes that came or went, edges that were elected origin or relieved. */
+export const CLUSTER_MARKS: AnnotationSpec = {
+  name: 'Changes of the cluster',
+  color: 'green',
+  sql: `SELECT e.time AS time, concat(e.node, ' ', e.event, if(e.cause = '', '', concat(' (', e.cause, ')')), ', seen by ', e.seen_by) AS text, e.event AS tags
+FROM ${TABLE.clusterEvents} AS e
+WHERE $__timeFilter(e.time) AND ${picked('cluster', 'cluster')} AND ${picked('node', 'node')}
+ORDER BY time DESC LIMIT 500`,
+};
+
+/** Names of streams that went from one node to another, or whose publisher here gave way to one elsewhere. */
+export const MOVE_MARKS: AnnotationSpec = {
+  name: 'Publishers that moved',
+  color: 'pink',
+  sql: `SELECT c.time AS time, concat(c.app, '/', c.stream, ' ', c.change, ' (', c.cause, '): ', c.from_node, ' → ', c.to_node) AS text, c.change AS tags
+FROM ${TABLE.streamChanges} AS c
+WHERE $__timeFilter(c.time) AND c.from_node != '' AND c.to_node != '' AND c.from_node != c.to_node AND ${picked('cluster', 'cluster')} AND ${picked('app', 'app')} AND ${picked('stream', 'stream')}
+ORDER BY time DESC LIMIT 500`,
+};
+
 /** Directors that took a virtual address over, and those that fell out. */
 export const DIRECTOR_MARKS: AnnotationSpec = {
   name: 'Directors',

@@ -26,8 +26,9 @@ export interface MetricSeries {
   readonly as?: string;
   /** A second value from the same rows, e.g. the largest beside the mean. */
   readonly also?: { readonly fold: MetricSeries['fold']; readonly across: MetricSeries['across']; readonly as: string };
-  /** Only the lines with the largest values. */
+  /** Only the lines with the largest values, or with the smallest where those are the news. */
   readonly top?: number;
+  readonly topIs?: 'largest' | 'smallest';
   /** Only nodes of one role, and their machines: edges carry the viewers, agents run beside directors and name servers. */
   readonly ofRole?: 'edge' | 'agent';
   /** Filter by app and stream too. */
@@ -74,13 +75,14 @@ GROUP BY time${group}
 ORDER BY time${group}`;
   if (series.top === undefined || labels.length === 0) return `WITH ${levelExpressions()}\n${select}`;
   const key = labels.map(([alias]) => quoteName(alias)).join(', ');
+  const [extreme, direction] = series.topIs === 'smallest' ? ['min', 'ASC'] : ['max', 'DESC'];
   return `WITH ${levelExpressions()}
 SELECT time, ${names}${value}
 FROM (
-  SELECT *, max(${value}) OVER (PARTITION BY ${key}) AS peak
+  SELECT *, ${extreme}(${value}) OVER (PARTITION BY ${key}) AS peak
   FROM (${select})
 )
-QUALIFY dense_rank() OVER (ORDER BY peak DESC, ${key}) <= ${series.top}
+QUALIFY dense_rank() OVER (ORDER BY peak ${direction}, ${key}) <= ${series.top}
 ORDER BY time, ${key}`;
 }
 

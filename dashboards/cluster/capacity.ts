@@ -3,6 +3,7 @@
  * week before the end of the range; the trend is a straight line through the daily peaks.
  */
 import { TABLE, VIEW } from '@weir/contracts/tables';
+import { cardBits } from '../build/card-lines.ts';
 import { picked } from '../build/filters.ts';
 import { linesSql } from '../build/lines-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
@@ -52,14 +53,7 @@ WHERE what != ''`;
 const use = (() => {
   const lines = linesSql(
     [
-      {
-        metric: 'system.network.io',
-        where: { 'network.io.direction': 'transmit' },
-        fold: 'rate',
-        across: 'sum',
-        scale: 8,
-        as: 'sent',
-      },
+      cardBits('transmit', 'sent'),
       { metric: 'system.network.speed', fold: 'mean', across: 'sum', as: 'speed' },
       { metric: 'live.connections', where: { role: ['viewer', 'publisher'] }, fold: 'mean', across: 'sum', as: 'open' },
       { metric: 'live.connections.limit', fold: 'mean', across: 'sum', as: 'allowed' },

@@ -1,5 +1,5 @@
 /** Dashboard "Cluster": is the service well, and is it large enough? */
-import { FAILOVER_MARKS, NODE_MARKS } from '../build/annotations.ts';
+import { CLUSTER_MARKS, FAILOVER_MARKS, NODE_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
 import { CAPACITY } from './capacity.ts';
 import { HEALTH } from './health.ts';
@@ -13,5 +13,5 @@ export const CLUSTER: DashboardSpec = {
   from: 'now-1h',
   refresh: '5s',
   groups: [HEALTH, LOAD, CAPACITY],
-  annotations: [FAILOVER_MARKS, NODE_MARKS],
+  annotations: [FAILOVER_MARKS, CLUSTER_MARKS, NODE_MARKS],
 };

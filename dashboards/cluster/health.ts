@@ -1,5 +1,6 @@
 /** Cluster, first row: is everybody there, how much is going on, and who is not well. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
+import { cardBits } from '../build/card-lines.ts';
 import { picked } from '../build/filters.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
@@ -20,15 +21,15 @@ FROM (SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'or
 /** Which figure of the table a series is, '' for none. */
 const FIGURE = `multiIf(metric = 'live.connections', attributes['role'], metric = 'live.connections.limit', 'limit', metric = 'system.filesystem.utilization', 'disk',
       metric = 'system.cpu.utilization' AND attributes['cpu.mode'] = 'used', 'cpu', metric = 'system.memory.utilization' AND attributes['system.memory.state'] = 'used', 'memory',
-      metric = 'system.network.io', 'traffic', metric = 'system.network.speed', 'speed', '')`;
-const METRICS = `('live.connections', 'live.connections.limit', 'system.filesystem.utilization', 'system.cpu.utilization', 'system.memory.utilization', 'system.network.io', 'system.network.speed')`;
+      metric = 'system.network.io', 'traffic', metric = 'system.network.speed', 'speed', metric = 'live.node.weight', 'weight', '')`;
+const METRICS = `('live.connections', 'live.connections.limit', 'system.filesystem.utilization', 'system.cpu.utilization', 'system.memory.utilization', 'system.network.io', 'system.network.speed', 'live.node.weight')`;
 
-/** The last two whole minutes: a row per node, and one per machine and card without a node's name. One pass over the minutes. */
-const lately = `SELECT cluster, machine_id, node, sumIf(v, figure = 'viewer') AS viewers, sumIf(v, figure = 'publisher') AS publishers, maxOrNullIf(v, figure = 'limit') AS connection_limit,
+/** The last two whole minutes, from samples where they are there: a row per node, and one per machine and card without a node's name. One pass over the minutes. */
+const lately = `SELECT cluster, machine_id, node, sumIf(v, figure = 'viewer') AS viewers, sumIf(v, figure = 'publisher') AS publishers, maxOrNullIf(v, figure = 'limit') AS connection_limit, minOrNullIf(v, figure = 'weight') AS weight,
     maxOrNullIf(v, figure = 'cpu') AS cpu, maxOrNullIf(v, figure = 'memory') AS memory, maxOrNullIf(v, figure = 'disk') AS disk, maxOrNullIf(v, figure = 'traffic') * 8 / nullIf(maxIf(v, figure = 'speed'), 0) AS card
   FROM (
-    SELECT p.cluster AS cluster, p.machine_id AS machine_id, p.node AS node, s.figure AS figure, s.card_name AS card_name, p.series_id AS series_id, if(figure = 'traffic', sum(p.sum) / 60 / uniqExact(p.time), sum(p.sum) / sum(p.count)) AS v
-    FROM ${VIEW.metricPoints}(step = 60) AS p
+    SELECT p.cluster AS cluster, p.machine_id AS machine_id, p.node AS node, s.figure AS figure, s.card_name AS card_name, p.series_id AS series_id, if(figure = 'traffic', sum(p.sum) / ${SILENCE_STEP} / uniqExact(p.time), sum(p.sum) / sum(p.count)) AS v
+    FROM ${VIEW.metricPoints}(step = ${SILENCE_STEP}) AS p
     INNER JOIN (SELECT series_id, attributes['network.interface.name'] AS card_name, ${FIGURE} AS figure FROM ${VIEW.series} WHERE metric IN ${METRICS} AND figure NOT IN ('', 'relay')) AS s ON s.series_id = p.series_id
     WHERE p.metric IN ${METRICS} AND p.series_id IN (SELECT series_id FROM ${TABLE.metricSeries} WHERE metric IN ${METRICS} AND ${FIGURE} NOT IN ('', 'relay'))
       AND p.time >= toStartOfMinute($__toTime) - 120 AND p.time < toStartOfMinute($__toTime) AND ${picked('p.cluster', 'cluster')}
@@ -37,7 +38,7 @@ const lately = `SELECT cluster, machine_id, node, sumIf(v, figure = 'viewer') AS
   GROUP BY cluster, machine_id, node, card_name`;
 
 const nodeTable = `SELECT s.node AS node, any(s.role) AS role, any(n.site) AS site, any(${STATE}) AS state, any(s.silent_seconds) AS silent_for,
-  sumIf(l.viewers, l.node = s.node) AS viewers, sumIf(l.publishers, l.node = s.node) AS publishers, (viewers + publishers) / maxIf(l.connection_limit, l.node = s.node) AS limit_used,
+  sumIf(l.viewers, l.node = s.node) AS viewers, sumIf(l.publishers, l.node = s.node) AS publishers, (viewers + publishers) / maxIf(l.connection_limit, l.node = s.node) AS limit_used, minIf(l.weight, l.node = s.node) AS weight,
   max(l.cpu) AS cpu, max(l.memory) AS memory, max(l.card) AS card, max(l.disk) AS disk, any(n.version) AS version
 FROM ${SILENCE} AS s
 INNER JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
@@ -121,14 +122,7 @@ export const HEALTH: PanelGroup = {
       queries: [
         {
           refId: 'A',
-          sql: metricSql({
-            metric: 'system.network.io',
-            where: { 'network.io.direction': 'transmit' },
-            fold: 'rate',
-            across: 'sum',
-            scale: 8,
-            as: 'Out',
-          }),
+          sql: metricSql(cardBits('transmit', 'Out')),
         },
       ],
       unit: 'bps',
@@ -165,7 +159,7 @@ export const HEALTH: PanelGroup = {
       kind: 'table',
       title: 'Nodes, the unwell first',
       description:
-        'One row per edge and origin at the end of the range; machine figures are those of the machine it runs on. Click a name for its dashboard.',
+        'One row per edge and origin at the end of the range; machine figures are those of the machine it runs on. Can still take: the weight load balancers are told, 0 (nothing) to 100 (idle). Click a name for its dashboard.',
       queries: [{ refId: 'A', sql: nodeTable }],
       width: 18,
       height: 10,
@@ -182,6 +176,12 @@ export const HEALTH: PanelGroup = {
         memory: { name: 'Memory', ...share, thresholds: { warn: 0.8, bad: 0.9 } },
         card: { name: 'Busiest card', ...share, thresholds: { warn: 0.75, bad: 0.9 } },
         disk: { name: 'Fullest disk', ...share, thresholds: { warn: 0.8, bad: 0.9 } },
+        weight: {
+          name: 'Can still take',
+          decimals: 0,
+          thresholds: { bad: 10, warn: 25, falling: true },
+          cell: 'color',
+        },
         version: { name: 'Version', width: 80 },
       },
     },

@@ -1,13 +1,12 @@
 /** Cluster, second row: how the load went over the range. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
+import { cardBits } from '../build/card-lines.ts';
 import { picked } from '../build/filters.ts';
 import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
 import { linesSql } from '../build/lines-sql.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
 
-const transmit = { 'network.io.direction': 'transmit' };
-const receive = { 'network.io.direction': 'receive' };
 const ofClients = { role: ['publisher', 'viewer'] };
 
 /** Nodes heard in each bucket and nodes that were due: known by then and not retired. */
@@ -60,8 +59,8 @@ export const LOAD: PanelGroup = {
         {
           refId: 'A',
           sql: linesSql([
-            { metric: 'system.network.io', where: transmit, fold: 'rate', across: 'sum', scale: 8, as: 'Out' },
-            { metric: 'system.network.io', where: receive, fold: 'rate', across: 'sum', scale: 8, as: 'In' },
+            cardBits('transmit', 'Out'),
+            cardBits('receive', 'In'),
             { metric: 'system.network.speed', fold: 'mean', across: 'sum', scale: 0.9, as: '90 % of all cards' },
           ]),
         },

@@ -1,6 +1,7 @@
 /** Dashboard "Fail-over": what was switched, how long did viewers wait, and who can take over next? */
-import { FAILOVER_MARKS, NODE_MARKS } from '../build/annotations.ts';
+import { CLUSTER_MARKS, NODE_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
+import { CHANGES } from './changes.ts';
 import { STANDBY, SWITCHES } from './panels.ts';
 
 export const FAILOVER: DashboardSpec = {
@@ -10,6 +11,6 @@ export const FAILOVER: DashboardSpec = {
   variables: ['cluster', 'node', 'app', 'stream'],
   from: 'now-24h',
   refresh: '30s',
-  groups: [SWITCHES, STANDBY],
-  annotations: [FAILOVER_MARKS, NODE_MARKS],
+  groups: [SWITCHES, CHANGES, STANDBY],
+  annotations: [CLUSTER_MARKS, NODE_MARKS],
 };

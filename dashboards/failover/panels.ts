@@ -39,7 +39,7 @@ FROM ${VIEW.nodeSilence}(from = $__toTime - 60, to = $__toTime, step = ${SILENCE
 INNER JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
 LEFT JOIN (
   SELECT cluster, node, sumIf(mean, metric = 'live.streams') AS streams, sumIf(mean, metric = 'live.relay.pulls') AS pulls
-  FROM (SELECT p.cluster AS cluster, p.node AS node, p.metric AS metric, p.series_id AS series_id, argMax(p.sum / p.count, p.time) AS mean FROM ${VIEW.metricPoints}(step = 60) AS p
+  FROM (SELECT p.cluster AS cluster, p.node AS node, p.metric AS metric, p.series_id AS series_id, argMax(p.sum / p.count, p.time) AS mean FROM ${VIEW.metricPoints}(step = ${SILENCE_STEP}) AS p
     WHERE p.metric IN ('live.streams', 'live.relay.pulls') AND p.time >= $__toTime - 180 AND p.time < $__toTime GROUP BY cluster, node, metric, series_id)
   GROUP BY cluster, node
 ) AS l ON l.cluster = s.cluster AND l.node = s.node
@@ -55,15 +55,6 @@ INNER JOIN (SELECT cluster, node, role FROM ${TABLE.nodes}) AS n ON n.cluster = 
 WHERE p.metric = 'process.uptime' AND n.role IN ('edge', 'origin') AND ${inRange('p.time')} AND ${picked('p.cluster', 'cluster')}
 GROUP BY time, role
 ORDER BY time, role`;
-
-const events = `SELECT time, what, node, text FROM (
-  SELECT l.time AS time, l.event_name AS what, l.node AS node, if(l.body = '', toString(l.attributes), l.body) AS text
-  FROM ${TABLE.logs} AS l WHERE l.time >= $__fromTime AND l.time <= $__toTime AND startsWith(l.event_name, 'live.') AND ${picked('l.cluster', 'cluster')} AND ${picked('l.node', 'node')}
-  UNION ALL
-  SELECT e.time AS time, e.event AS what, e.node AS node, concat('seen by ', e.seen_by) AS text FROM ${TABLE.clusterEvents} AS e WHERE e.time >= $__fromTime AND e.time <= $__toTime AND ${picked('e.cluster', 'cluster')} AND ${picked('e.node', 'node')}
-  UNION ALL
-  SELECT m.time AS time, m.mark AS what, m.node AS node, m.reason AS text FROM ${TABLE.nodeMarks} AS m WHERE m.time >= $__fromTime AND m.time <= $__toTime AND ${picked('m.cluster', 'cluster')} AND ${picked('m.node', 'node')}
-) ORDER BY time DESC LIMIT 500`;
 
 const node = { name: 'Node', link: { title: 'Open node', dashboard: 'node', values: { node: 'Node' } } } as const;
 
@@ -100,25 +91,27 @@ export const SWITCHES: PanelGroup = {
       asBars: true,
       width: 12,
       height: 8,
+      points: 100,
       fields: { 'Worst gap': { color: 'orange' }, 'Media missing': { color: 'red' } },
     },
     {
       id: 3,
       kind: 'timeseries',
       title: 'Switches and viewers affected',
-      description: 'Streams switched and viewers attached to them, per point.',
+      description: 'Streams switched (left) and viewers attached to them (right), per point.',
       queries: [{ refId: 'A', sql: perBucket('sum(switches) AS Switches, sum(viewers) AS Viewers') }],
       asBars: true,
       width: 12,
       height: 8,
-      fields: { Switches: { color: 'blue' }, Viewers: { color: 'sky' } },
+      points: 100,
+      fields: { Switches: { color: 'blue' }, Viewers: { color: 'sky', rightAxis: true } },
     },
     {
       id: 4,
       kind: 'table',
       title: 'By cause',
       description:
-        'upstream-lost: the connection ended (the process died). upstream-stalled: it was silent (the network was cut). Others are planned.',
+        'disconnected: the connection ended (the process died). stalled: it was silent (the network was cut). unreachable, refused: the next upstream did not take the stream. moved, outdated: the stream is published elsewhere now. ended: its publisher left.',
       queries: [{ refId: 'A', sql: causes }],
       width: 8,
       height: 9,
@@ -195,23 +188,6 @@ export const STANDBY: PanelGroup = {
         streams: { name: 'Streams', decimals: 0 },
         pulls: { name: 'Pulls', decimals: 0 },
         version: { name: 'Version' },
-      },
-    },
-    {
-      id: 22,
-      kind: 'table',
-      title: 'Directory, elections, drains',
-      description: 'What nodes said in the range: roles taken and given up, entries that ran out, draining and return.',
-      queries: [{ refId: 'A', sql: events }],
-      width: 24,
-      height: 6,
-      mayBeEmpty: true,
-      noValue: 'Nothing happened in this range',
-      fields: {
-        time: { name: 'Time', width: 170 },
-        what: { name: 'Event', width: 200 },
-        node,
-        text: { name: 'What it said' },
       },
     },
   ],

@@ -1,5 +1,6 @@
 /** Node, the machine under it: inventory, CPU, memory, cards, disks, clock. */
 import { TABLE, VIEW } from '@weir/contracts/tables';
+import { cardBits } from '../build/card-lines.ts';
 import { picked, pickedMachine } from '../build/filters.ts';
 import { linesSql } from '../build/lines-sql.ts';
 import { HOST, metricSql } from '../build/metric-sql.ts';
@@ -16,17 +17,7 @@ LIMIT 1000`;
 /** Share of each card's speed that is in use, per machine and card, the busiest; cards of unknown speed have no line. */
 const cardUse = (() => {
   const figures = linesSql(
-    [
-      {
-        metric: 'system.network.io',
-        where: { 'network.io.direction': 'transmit' },
-        fold: 'rate',
-        across: 'sum',
-        scale: 8,
-        as: 'sent',
-      },
-      { metric: 'system.network.speed', fold: 'mean', across: 'max', as: 'speed' },
-    ],
+    [cardBits('transmit', 'sent'), { metric: 'system.network.speed', fold: 'mean', across: 'max', as: 'speed' }],
     { by: { machine: 'machine_id', card: "attributes['network.interface.name']" } },
   );
   return `SELECT u.time AS time, concat(if(k.host_name = '', u.machine, k.host_name), ' ', u.card) AS card, u.used AS used

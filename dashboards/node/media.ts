@@ -104,6 +104,37 @@ export const MEDIA: PanelGroup = {
       },
       { unit: 'cps' },
     ),
+    {
+      ...lines(
+        33,
+        'Pulls refused by reason',
+        "Other nodes' pulls that these nodes refused, a second. claim: the asker could not prove that it is a member (another key, or a clock that is off); hops: a circle, or further from the publisher than relay.maxHops; stream-not-found: nobody publishes it here any more.",
+        {
+          metric: 'live.relay.refused',
+          by: { reason: "attributes['reason']" },
+          fold: 'rate',
+          across: 'sum',
+          as: 'refused',
+        },
+        { unit: 'cps' },
+      ),
+      mayBeEmpty: true,
+      noValue: 'No pull was refused in this range',
+    },
+    lines(
+      32,
+      'What the node can still take',
+      'The weight that load balancers are told: 100 is an idle node, 0 takes nothing more. It is what is left of its scarcest: connections, one core, bandwidth. The twelve lowest nodes. All low: add a machine; one low: see which of the three is used up.',
+      { metric: 'live.node.weight', by: byNode, fold: 'mean', across: 'min', as: 'weight', topIs: 'smallest' },
+      { min: 0, max: 100, decimals: 0, thresholds: { warn: 25, bad: 10, falling: true } },
+    ),
+    lines(
+      34,
+      'Nodes between here and the publisher',
+      'Of the furthest stream of each node: 0 where all are published here, 1 straight from the publisher’s node, 2 over an origin. More means a detour: origins were lost. At relay.maxHops pulls are refused.',
+      { metric: 'live.relay.hops', by: byNode, fold: 'max', across: 'max', as: 'hops' },
+      { decimals: 0 },
+    ),
     lines(
       23,
       'Event-loop delay (p99)',

@@ -2,7 +2,7 @@
  * Draws every dashboard from the real results of its queries in headless Chromium, for the README: what the panels look
  * like without a Grafana at hand. Before it: check/run.ts's way of asking; after it: dashboards/preview/*.png.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -31,7 +31,6 @@ export interface DrawOptions {
 }
 
 const PAGE = new URL('./page.html', import.meta.url);
-const SCRIPT = new URL('./page.mjs', import.meta.url);
 const WIDTH = 1_600;
 
 /** Draws the dashboards; resolves with the files written. */
@@ -44,6 +43,8 @@ export async function drawDashboards(options: DrawOptions): Promise<string[]> {
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    // the page's own modules lie beside it
+    '--allow-file-access-from-files',
   ];
   const browser = await chromium.launch({ executablePath, args });
   try {
@@ -54,7 +55,7 @@ export async function drawDashboards(options: DrawOptions): Promise<string[]> {
       const model = await modelOf(spec, options);
       await page.goto(PAGE.href);
       await page.addScriptTag({ path: createRequire(import.meta.url).resolve('echarts/dist/echarts.min.js') });
-      await page.addScriptTag({ content: readFileSync(SCRIPT, 'utf8') });
+      await page.waitForFunction('globalThis.renderDashboard !== undefined');
       await page.evaluate(`globalThis.renderDashboard(${JSON.stringify(model)})`);
       const path = join(options.folder, `${spec.name}.png`);
       await page.screenshot({ path, fullPage: true });

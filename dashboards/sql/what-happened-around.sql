@@ -9,6 +9,10 @@ SELECT when, what, node, detail FROM
     UNION ALL
     SELECT time AS when, concat('node ', mark) AS what, node, reason AS detail FROM node_marks AS k WHERE k.time BETWEEN since AND until
     UNION ALL
+    SELECT time AS when, concat('node ', event) AS what, node, concat(cause, ', seen by ', seen_by) AS detail FROM cluster_events AS e WHERE e.time BETWEEN since AND until
+    UNION ALL
+    SELECT time AS when, concat('by hand: ', action) AS what, node, concat(actor, ' ', target, ' ', outcome) AS detail FROM admin_actions AS a WHERE a.time BETWEEN since AND until
+    UNION ALL
     SELECT opened_at AS when, 'published' AS what, node, concat(app, '/', stream) AS detail FROM connections WHERE role = 'publisher' AND opened_at BETWEEN since AND until
     UNION ALL
     SELECT assumeNotNull(closed_at) AS when, 'publisher left' AS what, node, concat(app, '/', stream, ': ', reason) AS detail FROM connections WHERE role = 'publisher' AND closed_at BETWEEN since AND until

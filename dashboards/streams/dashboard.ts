@@ -1,5 +1,5 @@
 /** Dashboard "Streams": who watches what, is it coming in, and by which way? */
-import { FAILOVER_MARKS } from '../build/annotations.ts';
+import { FAILOVER_MARKS, MOVE_MARKS } from '../build/annotations.ts';
 import type { DashboardSpec } from '../build/panel-spec.ts';
 import { CUSTOMERS } from './customers.ts';
 import { INCOMING, WATCHING } from './panels.ts';
@@ -12,5 +12,5 @@ export const STREAMS: DashboardSpec = {
   from: 'now-1h',
   refresh: '10s',
   groups: [WATCHING, INCOMING, CUSTOMERS],
-  annotations: [FAILOVER_MARKS],
+  annotations: [FAILOVER_MARKS, MOVE_MARKS],
 };

@@ -3,6 +3,7 @@ import { TABLE, VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
+import { SILENCE_STEP } from '../cluster/health.ts';
 
 const NAMES = "concat(attributes['app'], '/', attributes['stream'])";
 const inMinutes = `${picked('cluster', 'cluster')} AND ${picked('app', 'app')} AND ${picked('stream', 'stream')}`;
@@ -27,7 +28,7 @@ FROM (
   SELECT cluster, node, app, stream, sumIf(mean, metric = 'live.stream.viewers') AS viewers, maxIf(mean, metric = 'live.stream.bitrate') AS bitrate
   FROM (
     SELECT m.cluster AS cluster, m.node AS node, m.metric AS metric, d.attributes['app'] AS app, d.attributes['stream'] AS stream, m.series_id AS series_id, argMax(m.sum / m.count, m.time) AS mean
-    FROM ${VIEW.metricPoints}(step = 60) AS m
+    FROM ${VIEW.metricPoints}(step = ${SILENCE_STEP}) AS m
     INNER JOIN (SELECT series_id, attributes FROM ${VIEW.series} WHERE metric IN ('live.stream.viewers', 'live.stream.bitrate') AND ${picked("attributes['app']", 'app')} AND ${picked("attributes['stream']", 'stream')}) AS d ON d.series_id = m.series_id
     WHERE m.metric IN ('live.stream.viewers', 'live.stream.bitrate') AND m.time >= $__toTime - 180 AND m.time < $__toTime AND ${picked('m.cluster', 'cluster')} AND ${picked('m.node', 'node')}
     GROUP BY cluster, node, metric, app, stream, series_id
@@ -38,10 +39,11 @@ LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
 ORDER BY app, stream, part, viewers DESC
 LIMIT 2000`;
 
-const changes = `SELECT c.opened_at AS time, c.app AS app, c.stream AS stream, c.node AS node, c.client_address AS address, c.protocol AS protocol, if(c.is_open, 'publishing', c.reason) AS ended, c.duration_seconds AS lasted, c.bytes_in AS received
-FROM ${TABLE.connections} AS c
+const changes = `SELECT c.opened_at AS time, c.app AS app, c.stream AS stream, c.node AS node, c.client_address AS address, c.protocol AS protocol, if(c.version = 0, 'publishing', c.reason) AS ended, if(c.version = 1, dateDiff('millisecond', c.opened_at, c.closed_at) / 1000, NULL) AS lasted, c.bytes_in AS received
+FROM ${TABLE.connectionEvents} AS c
 WHERE c.role = 'publisher' AND c.opened_at >= $__toTime - greatest(dateDiff('second', $__fromTime, $__toTime), 172800) AND c.opened_at <= $__toTime AND ${ofConnection}
-ORDER BY time DESC
+ORDER BY time DESC, c.version DESC
+LIMIT 1 BY c.connection_id
 LIMIT 500`;
 
 const slow = `SELECT c.app AS app, c.stream AS stream, c.node AS node, countIf(c.reason = 'slow-viewer') AS put_out, count() AS ended, put_out / ended AS share, sumIf(c.frames_dropped, c.reason = 'slow-viewer') AS frames, sum(c.bytes_delivered) / sum(c.bytes_queued) AS delivered
@@ -201,6 +203,31 @@ export const INCOMING: PanelGroup = {
       },
     },
     {
+      id: 25,
+      kind: 'timeseries',
+      title: 'Nodes between publisher and edge',
+      description:
+        'Hops of the furthest stream of each node, the twelve furthest nodes: 1 pulls straight from the publisher’s node, 2 over an origin. A step up: origins were lost or a detour was taken; each hop adds some delay, and at relay.maxHops a pull is refused.',
+      queries: [
+        {
+          refId: 'A',
+          sql: metricSql({
+            metric: 'live.relay.hops',
+            by: { node: 'node' },
+            fold: 'max',
+            across: 'max',
+            as: 'hops',
+            top: 12,
+          }),
+        },
+      ],
+      decimals: 0,
+      legend: 'node',
+      links: [{ title: 'Open node', dashboard: 'node', values: { node: 'node' } }],
+      width: 12,
+      height: 9,
+    },
+    {
       id: 23,
       kind: 'table',
       title: 'Publisher changes',
@@ -227,8 +254,8 @@ export const INCOMING: PanelGroup = {
       description:
         'Viewers that left in the range, how many of them were put out because they did not keep up, and the share of queued bytes that reached the network. One edge: its card or CPU; one stream: its bitrate is too high for its viewers.',
       queries: [{ refId: 'A', sql: slow }],
-      width: 24,
-      height: 8,
+      width: 12,
+      height: 9,
       fields: {
         ...appAndStream,
         node,

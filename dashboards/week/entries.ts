@@ -80,7 +80,18 @@ export function mediaEntries(): Entry[] {
     entry('live.merge.window', {}, 'least(0.35, 0.02 + viewers * 0.0006)'),
     entry('live.merge.flush', {}, `viewers * 0.000004 * (1 + 0.5 * ${noise(21)}) + if(slow, 0.06, 0)`),
     entry('live.relay.pulls', { state: 'live' }, 'if(edge, 4, 12)'),
-    entry('live.relay.switches', { cause: 'upstream-lost' }, '0'),
+    entry('live.relay.switches', { cause: 'disconnected' }, '0'),
+    // straight from the publisher's node to an origin, and over it to the edges; around a lost origin it takes one more
+    entry('live.relay.hops', {}, 'if(edge, if(detour, 3, 2), 1)'),
+    entry('live.relay.refused', { reason: 'stream-not-found' }, 'if(detour, 0.4, 0.001)'),
+    // whose clock is off cannot prove itself to the origins
+    entry('live.relay.refused', { reason: 'claim' }, 'if(edge, 0, if(doubted, 0.5, 0))'),
+    entry('live.relay.refused', { reason: 'hops' }, 'if(edge AND detour, 0.05, 0)'),
+    entry(
+      'live.node.weight',
+      {},
+      `round(100 * greatest(0, 1 - greatest(cpu, sent_bits / card_bits, if(narrow AND edge, 0.96, 0))))`,
+    ),
   ];
 }
 

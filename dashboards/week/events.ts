@@ -1,26 +1,24 @@
 /**
  * The events of the generated week: connections opened and closed as often as the counters say, the attack's addresses,
- * and fail-overs.
+ * fail-overs, and what directors did. Publishers and the cluster's own changes are in publishers.ts and changes.ts.
  */
-import { streamShares, WEEK_CLUSTER, weekStreams } from './cluster.ts';
-import type { Week } from './generate.ts';
+import { clusterChanges } from './changes.ts';
+import { streamShares, WEEK_CLUSTER } from './cluster.ts';
+import type { EventOptions } from './generate.ts';
+import { publisherConnections, streamChanges } from './publishers.ts';
 import { quote, type WeekTimes } from './sql.ts';
 import { nodeStates, shareTable } from './states.ts';
-
-/** Which week goes where. */
-export interface EventOptions {
-  readonly database: string;
-  readonly week: Week;
-}
 
 const CLUSTER = quote(WEEK_CLUSTER);
 const CONNECTION_COLUMNS =
   'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
 
-/** Connections and fail-overs of the week; a quiet week has publishers only. */
+/** Connections, fail-overs and changes of the week; a quiet week has those of publishers only. */
 export function eventStatements(options: EventOptions): string[] {
-  const always = [publishers(options), failovers(options)];
-  return options.week.incidents.size === 0 ? always : [viewers(options), directorChanges(options), ...always];
+  const always = [publisherConnections(options), streamChanges(options), failovers(options)];
+  return options.week.incidents.size === 0
+    ? always
+    : [viewers(options), directorChanges(options), ...clusterChanges(options), ...always];
 }
 
 const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
@@ -65,33 +63,6 @@ INNER JOIN ${shareTable()} AS s ON s.node = c.node AND s.place = c.place
 SETTINGS max_insert_threads = 1, optimize_on_insert = 0`;
 }
 
-/** Publishers: one connection a day for each stream; the flapping one comes and goes every minute. */
-function publishers({ database, week }: EventOptions): string {
-  const flap = week.incidents.get('publisher-flapping');
-  const rows = weekStreams().flatMap((stream) => {
-    const edge = `edge-${String(stream.publisherEdge + 1).padStart(2, '0')}`;
-    const machine = edge === 'edge-18' ? 'm-edge-17' : `m-${edge}`;
-    const spans = Array.from({ length: 7 }, (_, day) => [
-      week.startMs + day * 86_400_000,
-      week.startMs + (day + 1) * 86_400_000 - 1,
-    ]);
-    if (flap && `${stream.app}/${stream.stream}` === flap.subject) {
-      const before = spans.filter(([from = 0]) => from < flap.startMs);
-      spans.splice(0, spans.length, ...before.map(([from = 0, to = 0]) => [from, Math.min(to, flap.startMs)]));
-      for (let at = flap.startMs; at < flap.endMs; at += 60_000) spans.push([at, at + 40_000]);
-      spans.push([flap.endMs, week.endMs]);
-    }
-    return spans.map(([from = 0, to = 0]) => {
-      const open = to >= week.endMs - 1;
-      return `(${from / 1000}, ${open ? 0 : 1}, ${quote(edge)}, ${quote(machine)}, ${quote(stream.app)}, ${quote(stream.stream)}, ${open ? 0 : to / 1000}, ${stream.bitrateBits})`;
-    });
-  });
-  return `INSERT INTO ${database}.connection_events (${CONNECTION_COLUMNS})
-SELECT ${time64('x.1')}, reinterpretAsUUID(sipHash128(x.1, x.3, x.5, x.6)), x.2, ${CLUSTER}, 'fra', x.4, x.3, 'publisher', 'rtmp', x.5, x.6,
-  '198.51.100.7', 51000, '', 'FMLE/3.0', ${time64('x.7')}, if(x.2 = 0, '', 'client-closed'), toUInt64(greatest(0, x.7 - x.1) * x.8 / 8), 0, 0, 0
-FROM (SELECT arrayJoin([${rows.join(', ')}]) AS x)`;
-}
-
 /** Fail-overs: a short one every few hours of any week, and everything that hung on the lost origin. */
 function failovers({ database, week }: EventOptions): string {
   const shares = streamShares();
@@ -100,17 +71,7 @@ function failovers({ database, week }: EventOptions): string {
     const { edge, stream } = shares[(i * 11) % shares.length] ?? shares[0]!;
     const at = week.startMs / 1000 + 7_200 + i * 15_000;
     rows.push(
-      row(
-        at,
-        edge.node,
-        edge.machineId,
-        stream,
-        'upstream-stalled',
-        'origin-2',
-        'origin-1',
-        180 + ((i * 37) % 420),
-        20 + i,
-      ),
+      row(at, edge.node, edge.machineId, stream, 'stalled', 'origin-2', 'origin-1', 180 + ((i * 37) % 420), 20 + i),
     );
   }
   const lost = week.incidents.get('origin-lost');
@@ -122,7 +83,7 @@ function failovers({ database, week }: EventOptions): string {
         edge.node,
         edge.machineId,
         stream,
-        'upstream-lost',
+        'disconnected',
         'origin-1',
         'origin-2',
         380 + ((i * 173) % 2_900),

@@ -4,8 +4,9 @@
  * materialized views do the rollups.
  */
 import type { MetricName } from '@weir/contracts/metrics';
+import { changeFigures } from './changes.ts';
 import { WEEK_CLUSTER, weekNodes } from './cluster.ts';
-import { type EventOptions, eventStatements } from './events.ts';
+import { eventStatements } from './events.ts';
 import { type Incident, type IncidentName, plantIncidents } from './incidents.ts';
 import { type Family, families, pointsSql, seriesSql } from './points.ts';
 import { quote, type Span, type WeekTimes } from './sql.ts';
@@ -32,6 +33,12 @@ export interface Week {
   readonly startMs: number;
   readonly endMs: number;
   readonly incidents: ReadonlyMap<IncidentName, Incident>;
+}
+
+/** Which week goes where. */
+export interface EventOptions {
+  readonly database: string;
+  readonly week: Week;
 }
 
 const MINUTE_MS = 60_000;
@@ -63,6 +70,7 @@ export async function generateWeek(options: WeekOptions): Promise<Week> {
     ...viewerRowStatements(place),
   ]);
   await executeAll(execute, [...measurementStatements(place), ...inventoryStatements(place)]);
+  if (!options.metrics) for (const sql of changeFigures(place)) await execute(sql);
   return week;
 }
 
@@ -109,7 +117,7 @@ SELECT toDateTime64(t, 3, 'UTC'), ${quote(WEEK_CLUSTER)}, site, machine_id, node
 function insertMinutes(database: string, points: string): string {
   return `INSERT INTO ${database}.metric_1m (time, cluster, site, machine_id, node, metric, series_id, count, sum, min, max, last)
 SELECT toDateTime(t, 'UTC'), ${quote(WEEK_CLUSTER)}, site, machine_id, node, metric, series_id, 12, if(shape = 'counter', value * 60, value * 12),
-  multiIf(shape = 'counter', value * 4.6, shape = 'age', value, value * 0.98), multiIf(shape = 'counter', value * 5.4, shape = 'age', value + 55, value * 1.02),
+  multiIf(shape = 'counter', value * 4.6, shape IN ('age', 'whole'), value, value * 0.98), multiIf(shape = 'counter', value * 5.4, shape = 'age', value + 55, shape = 'whole', value, value * 1.02),
   initializeAggregation('argMaxState', value, toDateTime64(t + 55, 3, 'UTC'))
 FROM (${points}) ${SETTINGS}`;
 }

@@ -56,12 +56,13 @@ export function entry(metric: MetricName, attributes: Record<string, string>, va
   return { metric, attributes, value };
 }
 
-/** How a value becomes that of a longer time: what grows from sample to sample is neither counter nor gauge. */
-export type Shape = 'gauge' | 'counter' | 'age';
+/** How a value becomes that of a longer time: what grows from sample to sample is neither counter nor gauge, what is whole does not waver. */
+export type Shape = 'gauge' | 'counter' | 'age' | 'whole';
 
 /** The {@link Shape} of a metric. */
 export function shapeOf(metric: MetricName): Shape {
   if (metric === 'process.uptime') return 'age';
+  if (metric === 'live.relay.hops' || metric === 'live.node.weight') return 'whole';
   return METRICS[metric].kind === 'counter' ? 'counter' : 'gauge';
 }
 
@@ -74,7 +75,7 @@ export function entryArrays(entries: readonly Entry[]): string {
   return `values AS value,
   CAST([${list(({ metric }) => quote(metric))}], 'Array(LowCardinality(String))') AS metric,
   [${list((one) => `toUInt64(${hashOf(one)})`)}] AS series,
-  CAST([${list(({ metric }) => quote(shapeOf(metric)))}], 'Array(Enum8(\\'gauge\\' = 0, \\'counter\\' = 1, \\'age\\' = 2))') AS shape`;
+  CAST([${list(({ metric }) => quote(shapeOf(metric)))}], 'Array(Enum8(\\'gauge\\' = 0, \\'counter\\' = 1, \\'age\\' = 2, \\'whole\\' = 3))') AS shape`;
 }
 
 /** The values of {@link entryArrays}. */

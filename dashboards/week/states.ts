@@ -43,6 +43,8 @@ const STARTED_SECONDS = Date.UTC(2026, 0, 1) / 1_000;
 /** State of every living node at every time: who is connected, what arrives, what is the matter. */
 export function nodeStates(times: WeekTimes, incidents: Incidents): string {
   const is = (name: IncidentName, column?: string) => during(incidents, name, column);
+  /** Felt by others than the one it happens to. */
+  const anywhere = (name: IncidentName) => is(name, quote(incidents.get(name)?.subject ?? ''));
   const publishers = `arrayCount(e -> e = i, [${weekStreams()
     .map((stream) => stream.publisherEdge)
     .join(', ')}])`;
@@ -64,6 +66,8 @@ export function nodeStates(times: WeekTimes, incidents: Incidents): string {
     ${is('memory-full')} AS fat,
     ${is('disk-full')} AS full,
     ${is('clock-off')} AS clock_off,
+    ${anywhere('clock-off')} AS doubted,
+    ${anywhere('origin-lost')} AS detour,
     ${is('limit-near')} OR ${is('cluster-full')} AS narrow,
     ${is('outbox-filling')} AS filling,
     ${is('ingest-lag')} AS lagging,

@@ -3,7 +3,7 @@
  * five minutes for the rest (in the table that rolls up from there), three viewers in ten of each stream and edge.
  */
 import { WEEK_CLUSTER } from './cluster.ts';
-import type { EventOptions } from './events.ts';
+import type { EventOptions } from './generate.ts';
 import type { Incident } from './incidents.ts';
 import { during, quote, type Span, type WeekTimes } from './sql.ts';
 import { nodeStates, shareTable } from './states.ts';

@@ -5,7 +5,9 @@
 import { after, before, describe } from 'node:test';
 import { startTestWeek, type TestWeek } from '@weir/test/harness/week';
 import { testAlerts } from './dashboards/alerts.ts';
-import { testPanels } from './dashboards/panels.ts';
+import { testChanges } from './dashboards/changes.ts';
+import { testPlanted } from './dashboards/planted.ts';
+import { testQueries } from './dashboards/queries.ts';
 import { testQuestions } from './dashboards/questions.ts';
 
 describe('on a generated week of a 20-node cluster', { timeout: 900_000 }, () => {
@@ -18,7 +20,9 @@ describe('on a generated week of a 20-node cluster', { timeout: 900_000 }, () =>
     if (!week) throw new Error('The week was not made.');
     return week;
   };
-  testPanels(get);
+  testQueries(get);
+  testPlanted(get);
+  testChanges(get);
   testQuestions(get);
   testAlerts(get);
 });

@@ -34,18 +34,21 @@ try {
   // six minutes into the slow edge: there is something to see
   const toMs = (week.incidents.get('edge-slow')?.startMs ?? week.endMs) + 360_000;
   const spike = (week.incidents.get('connection-spike')?.endMs ?? week.endMs) + 600_000;
+  const lost = (week.incidents.get('origin-lost')?.endMs ?? week.endMs) + 1_800_000;
   const ranges = {
     cluster: { hours: 24, toMs },
     node: { hours: 24, toMs },
     viewers: { hours: 2, toMs },
     streams: { hours: 24 },
     connections: { hours: 6, toMs: spike },
-    failover: { hours: 24 },
+    failover: { hours: 36, toMs: lost },
     balancing: { hours: 24, toMs: (week.incidents.get('director-dead')?.startMs ?? week.endMs) + 360_000 },
     pipeline: { hours: 72 },
   };
   const only = process.argv.slice(2);
-  const files = await drawDashboards({ ask, toMs: week.endMs, ranges, folder: FOLDER, only, chromiumPath });
+  // whole ten minutes: no last point of half a step, as the week ends there
+  const end = Math.floor(week.endMs / 600_000) * 600_000;
+  const files = await drawDashboards({ ask, toMs: end, ranges, folder: FOLDER, only, chromiumPath });
   await close();
   console.log(files.join('\n'));
 } finally {

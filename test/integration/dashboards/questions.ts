@@ -16,7 +16,7 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
     async judge(rows, { ask }) {
       const [truth] = (
         await ask(
-          `SELECT count() AS n FROM connections WHERE node = 'edge-12' AND is_open AND role = 'viewer' AND opened_at < (SELECT min(time) FROM failovers WHERE cause = 'upstream-lost')`,
+          `SELECT count() AS n FROM connections WHERE node = 'edge-12' AND is_open AND role = 'viewer' AND opened_at < (SELECT min(time) FROM failovers WHERE cause = 'disconnected')`,
         )
       ).rows;
       const cut = sum(rows, 'cut_off');
@@ -101,7 +101,7 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
   'worst-failovers': {
     judge(rows) {
       assert.equal(rows.length, 20);
-      assert.ok(rows.every(({ cause, from_node }) => cause === 'upstream-lost' && from_node === 'origin-1'));
+      assert.ok(rows.every(({ cause, from_node }) => cause === 'disconnected' && from_node === 'origin-1'));
     },
   },
   'busiest-hours': {
@@ -202,12 +202,31 @@ const ANSWERS: Readonly<Record<string, { at?: IncidentName; parameters?: Record<
       );
     },
   },
+  'which-streams-changed-hands': {
+    judge(rows) {
+      assert.deepEqual(
+        rows.map(({ app, stream, change, cause, from_node, to_node }) => [
+          app,
+          stream,
+          change,
+          cause,
+          from_node,
+          to_node,
+        ]),
+        [
+          ['live', 'tail\\', 'lost', 'taken', 'edge-17', 'edge-18'],
+          ['live', 'tail\\', 'published', 'newest-wins', 'edge-17', 'edge-18'],
+        ],
+      );
+    },
+  },
   'what-happened-around': {
     at: 'origin-lost',
     parameters: { minutes: 5 },
     judge(rows) {
       assert.ok(rows.some(({ what, node }) => what === 'silent' && node === 'origin-1'));
       assert.ok(rows.filter(({ what }) => what === 'fail-over').length > 20);
+      assert.ok(rows.some(({ what, node }) => what === 'node elected' && node === 'edge-02'));
     },
   },
 };
