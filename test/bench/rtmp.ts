@@ -4,12 +4,12 @@
  * scheduler's account. Absolute figures hold for this machine and hour only: the ratios are what counts.
  *
  *   npm run bench -- rtmp [--viewers 150,450,1600] [--servers weir-350,stock,nginx,floor-350] [--for 15]
- *                         [--peer name=rtmp://host:port/app/stream,pid]… [--json]
+ *                         [--rounds 1] [--peer name=rtmp://host:port/app/stream,pid]… [--json]
  */
 import { parseArgs } from 'node:util';
 import { distinct, median, ratio } from './rtmp/figures.ts';
 import { type Measurement, measure } from './rtmp/measure.ts';
-import { type Contender, contenders, peer } from './rtmp/servers.ts';
+import { type Contender, contender, contenders, peer } from './rtmp/servers.ts';
 import { printRow, printTitle } from './rtmp/table.ts';
 
 const { values } = parseArgs({
@@ -24,29 +24,21 @@ const { values } = parseArgs({
 });
 
 const counts = values.viewers.split(',').map(Number);
-const known = contenders();
-const wanted = values.servers === '' ? known.map(({ name }) => name) : values.servers.split(',');
-const chosen: Contender[] = [
-  ...wanted.map((name) => {
-    const found = known.find((contender) => contender.name === name);
-    if (!found) throw new Error(`There is no server "${name}"; known are ${known.map((one) => one.name).join(', ')}.`);
-    return found;
-  }),
-  ...values.peer.map(peer),
-];
+const servers = values.servers === '' ? contenders() : values.servers.split(',').map(contender);
+const chosen: Contender[] = [...servers, ...values.peer.map(peer)];
 const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${line}\n`);
 
 const results: Measurement[] = [];
 printTitle(say);
 for (const viewers of counts) {
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    for (const contender of chosen) {
-      const reason = contender.missing?.();
+    for (const server of chosen) {
+      const reason = server.missing?.();
       if (reason !== undefined) {
-        if (round === 0) say(`${contender.name.padEnd(16)} left out: ${reason}`);
+        if (round === 0) say(`${server.name.padEnd(16)} left out: ${reason}`);
         continue;
       }
-      const result = await measure(contender, { viewers, seconds: Number(values.for) });
+      const result = await measure(server, { viewers, seconds: Number(values.for) });
       results.push(result);
       printRow(say, result);
     }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Distribution } from '@weir/cli/load/distribution';
 import type { LoadFigures } from '@weir/cli/load/run-load';
-import { account, coreShare, residentBytes } from './process-account.ts';
+import { account, coreShare, kernelShare, residentBytes, waitShare } from './process-account.ts';
 import type { Contender, RunningServer } from './servers.ts';
 
 /** What one cell says. */
@@ -13,6 +13,10 @@ export interface Measurement {
   seconds: number;
   /** Of one core. */
   cpuPercent: number;
+  /** How much of that was in the kernel. */
+  kernelPercent: number;
+  /** Time its threads waited for the core because something else had it, of the time measured: above a few percent the row tells of the machine. */
+  waitedPercent: number;
   /** CPU of the server per viewer and second. */
   microsPerViewerSecond: number;
   residentMegabytes: number;
@@ -64,6 +68,8 @@ export async function measure(
       viewers,
       seconds,
       cpuPercent: Number((100 * cores).toFixed(2)),
+      kernelPercent: Number((100 * kernelShare(before, after)).toFixed(0)),
+      waitedPercent: Number((100 * waitShare(before, after)).toFixed(1)),
       microsPerViewerSecond: Number(((1e6 * cores) / viewers).toFixed(1)),
       residentMegabytes: Number((usedBytes / 1e6).toFixed(1)),
       idleMegabytes: Number((idleBytes / 1e6).toFixed(1)),

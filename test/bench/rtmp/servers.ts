@@ -35,7 +35,7 @@ const CLI = fileURLToPath(new URL('../../../services/cli/src/main.ts', import.me
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const NGINX_MODULE = '/usr/lib/nginx/modules/ngx_rtmp_module.so';
 
-/** All built-in servers. */
+/** The servers that are measured when none is named. */
 export function contenders(): Contender[] {
   return [
     weir('weir-350', 350, 350),
@@ -51,6 +51,19 @@ export function contenders(): Contender[] {
     floor('floor-350', 350),
     floor('floor-100', 100),
   ];
+}
+
+/** A built-in server by its name; `weir-N` and `floor-N` for any window of N ms. @throws Error when there is none. */
+export function contender(name: string): Contender {
+  const found = contenders().find((one) => one.name === name);
+  if (found) return found;
+  const [, kind, window] = /^(weir|floor)-(\d{1,5})$/.exec(name) ?? [];
+  if (kind === 'weir') return weir(name, Number(window), Number(window));
+  if (kind === 'floor') return floor(name, Number(window));
+  const names = contenders().map((one) => one.name);
+  throw new Error(
+    `There is no server "${name}"; known are ${names.join(', ')}, and weir-N and floor-N for a window of N ms.`,
+  );
 }
 
 /** A server somebody runs: `name=rtmp://host:port/app/stream,pid`, with its own publisher. */

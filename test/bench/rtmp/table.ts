@@ -6,6 +6,8 @@ type Say = (line: string) => void;
 const COLUMNS: readonly [title: string, width: number, value: (row: Measurement) => string | number][] = [
   ['viewers', 8, ({ viewers }) => viewers],
   ['CPU %', 8, ({ cpuPercent }) => cpuPercent.toFixed(1)],
+  ['kernel', 8, ({ kernelPercent }) => `${kernelPercent}%`],
+  ['waited', 8, ({ waitedPercent }) => `${waitedPercent}%`],
   ['µs/viewer-s', 12, ({ microsPerViewerSecond }) => microsPerViewerSecond.toFixed(1)],
   ['RSS MB', 8, ({ residentMegabytes }) => residentMegabytes.toFixed(0)],
   ['kB/viewer', 10, ({ kilobytesPerViewer }) => kilobytesPerViewer.toFixed(0)],
