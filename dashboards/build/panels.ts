@@ -120,7 +120,7 @@ function timeseriesBuilder(spec: PanelSpec): timeseries.PanelBuilder {
         .displayMode(beside ? common.LegendDisplayMode.Table : common.LegendDisplayMode.List)
         .placement(beside ? common.LegendPlacement.Right : common.LegendPlacement.Bottom)
         .showLegend(true)
-        .calcs(beside ? ['lastNotNull', 'max'] : []),
+        .calcs(!beside ? [] : spec.asBars ? ['sum'] : ['lastNotNull', 'max']),
     )
     .tooltip(
       new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi).sort(common.SortOrder.Descending),

@@ -47,14 +47,14 @@ export const COPIES: PanelGroup = {
       kind: 'timeseries',
       title: 'Batches tried again',
       description:
-        'Inserts a second that failed and were tried again, by class. transient: ClickHouse was busy or away; others need a look at the log of ingest. Nothing is lost by it.',
+        'Inserts that failed and were tried again, per point, by class. transient: ClickHouse was busy or away; others need a look at the log of ingest. Nothing is lost by it.',
       queries: [
         {
           refId: 'A',
           sql: metricSql({
             metric: 'weir.ingest.retries',
             by: { class: "attributes['class']" },
-            fold: 'rate',
+            fold: 'increase',
             across: 'sum',
             as: 'retries',
           }),
@@ -62,6 +62,7 @@ export const COPIES: PanelGroup = {
       ],
       legend: 'class',
       asBars: true,
+      decimals: 0,
       width: 12,
       height: 7,
       mayBeEmpty: true,

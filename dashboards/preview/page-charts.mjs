@@ -55,7 +55,11 @@ export function drawTimeseries(body, panel, marks) {
   if (many && panel.w >= 12) {
     const legend = element('div', 'legend');
     legend.append(element('div', 'legend-row head', ''));
-    legend.firstChild.innerHTML = '<span></span><span class="name"></span><span>Last</span><span>Max</span>';
+    // what happened is counted, what is measured has a last figure and a largest
+    const sum = (points) => points.reduce((all, [, v]) => all + (v ?? 0), 0);
+    const calcs = panel.asBars ? { Total: sum } : { Last: last, Max: peak };
+    const heads = Object.keys(calcs).map((name) => `<span>${name}</span>`);
+    legend.firstChild.innerHTML = `<span></span><span class="name"></span>${heads.join('')}`;
     for (const [i, line] of lines.slice(0, 14).entries()) {
       const row = element('div', 'legend-row');
       const dot = element('span', 'dot');
@@ -63,8 +67,7 @@ export function drawTimeseries(body, panel, marks) {
       row.append(
         dot,
         element('span', 'name', line.name),
-        element('span', '', format(last(line.points), panel.unit, panel.decimals)),
-        element('span', '', format(peak(line.points), panel.unit, panel.decimals)),
+        ...Object.values(calcs).map((of) => element('span', '', format(of(line.points), panel.unit, panel.decimals))),
       );
       legend.append(row);
     }

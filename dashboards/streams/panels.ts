@@ -36,7 +36,7 @@ FROM (
 ) AS s
 LEFT JOIN (SELECT *, publisher_node AS node FROM (${publishers})) AS p ON p.cluster = s.cluster AND p.app = s.app AND p.stream = s.stream AND p.node = s.node
 LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
-ORDER BY app, stream, part, viewers DESC
+ORDER BY sum(s.viewers) OVER (PARTITION BY s.cluster, s.app, s.stream) DESC, app, stream, part, viewers DESC
 LIMIT 2000`;
 
 const changes = `SELECT c.opened_at AS time, c.app AS app, c.stream AS stream, c.node AS node, c.client_address AS address, c.protocol AS protocol, if(c.version = 0, 'publishing', c.reason) AS ended, if(c.version = 1, dateDiff('millisecond', c.opened_at, c.closed_at) / 1000, NULL) AS lasted, c.bytes_in AS received
@@ -189,7 +189,7 @@ export const INCOMING: PanelGroup = {
       kind: 'table',
       title: 'Path through the cluster',
       description:
-        'Every node each picked stream is on at the end of the range, in the order media flows: publisher, origin, edges.',
+        'Every node each picked stream is on at the end of the range, in the order media flows: publisher, origin, edges. The most watched streams first.',
       queries: [{ refId: 'A', sql: path }],
       width: 12,
       height: 9,
