@@ -50,6 +50,20 @@ describe('the generated files', () => {
     assert.deepEqual(parse(file?.text ?? ''), JSON.parse(JSON.stringify(provisionRules())));
   });
 
+  it('tell the data source nothing but what the plugin reads, all of it as text', () => {
+    const file = readFileSync(join(GENERATED, 'provisioning/datasources/weir.yaml'), 'utf8');
+    const [{ jsonData, secureJsonData, ...rest }] = parse(file).datasources;
+    // host, port … of LoadSettings in the plugin's pkg/plugin/settings.go, which takes numbers and booleans as text too
+    const read = ['host', 'port', 'protocol', 'secure', 'username', 'defaultDatabase', 'dialTimeout', 'queryTimeout'];
+    assert.deepEqual(Object.keys(jsonData).toSorted(), read.toSorted());
+    assert.ok(Object.values(jsonData).every((value) => typeof value === 'string'));
+    assert.deepEqual(Object.keys(secureJsonData), ['password']);
+    assert.deepEqual(
+      [rest.type, rest.uid, rest.access, rest.editable],
+      ['grafana-clickhouse-datasource', 'weir-clickhouse', 'proxy', false],
+    );
+  });
+
   it("have the types that Grafana publishes for dashboards, panels' options and rules", () => {
     const folder = scratch();
     try {
@@ -119,6 +133,11 @@ function typeCheckSource(): string {
       `export const rule${i} = ${JSON.stringify(rest)} satisfies Loose<Pick<alerting.Rule, 'uid' | 'title' | 'condition' | 'data' | 'noDataState' | 'execErrState' | 'for' | 'annotations' | 'labels'>>;`,
     );
   }
+  const committed = (name: string) => parse(readFileSync(join(GENERATED, `provisioning/${name}.yaml`), 'utf8'));
+  for (const { receivers } of committed('alerting/weir-contact-points').contactPoints)
+    lines.push(`export const receivers = ${JSON.stringify(receivers)} satisfies Loose<alerting.ContactPoint[]>;`);
+  for (const { orgId, ...policy } of committed('alerting/weir-policy').policies)
+    lines.push(`export const policy = ${JSON.stringify(policy)} satisfies Loose<alerting.NotificationPolicy>;`);
   return lines.join('\n');
 }
 
