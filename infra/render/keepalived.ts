@@ -1,6 +1,6 @@
 /**
  * keepalived.conf of a director: the virtual address by VRRP, connections to edges by IPVS in direct routing, edges that
- * do not answer taken out, weights that follow load (L7, L8, B9). Connections are synced to the partner (L9).
+ * do not answer taken out, weights that follow load (L7, L8, B9). Connections are synced to the partner by sync.ts (L9).
  */
 import type { Topology } from '@weir/contracts/topology/schema';
 import {
@@ -18,6 +18,9 @@ import { WEIGHT_SCRIPT, WEIGHT_STEPS } from './weights.ts';
 
 const HIGHEST_PRIORITY = 200;
 const PRIORITY_STEP = 10;
+/** Before all other programs, behind the kernel's own threads (50). */
+const REALTIME_PRIORITY = 20;
+const RUNAWAY_MICROSECONDS = 2_000_000;
 
 export function keepalivedConf(plan: Plan, group: NamedGroup, machine: NamedMachine): RenderedFile {
   const { topology } = plan;
@@ -30,11 +33,18 @@ global_defs {
   router_id ${machine.name}
   vrrp_version 3
   vrrp_garp_master_refresh 30
-  max_auto_priority 50
+  # adverts and checks are on time however busy the machine is, and nothing of theirs is swapped out; the kernel ends
+  # what runs without a pause for so long (unsaid: for 10 ms, which ends whatever a busy machine has kept waiting,
+  # as max_auto_priority did)
+  max_auto_priority -1
+  vrrp_rt_priority ${REALTIME_PRIORITY}
+  vrrp_rlimit_rttime ${RUNAWAY_MICROSECONDS}
+  vrrp_no_swap
+  checker_rt_priority ${REALTIME_PRIORITY}
+  checker_rlimit_rttime ${RUNAWAY_MICROSECONDS}
+  checker_no_swap
   enable_script_security
   script_user root
-  # open connections are known to the partner, so that they survive this machine
-  lvs_sync_daemon ${card} inst ${group.name} id ${group.virtualRouterId}
 }
 
 vrrp_instance ${group.name} {

@@ -271,6 +271,15 @@ describe('options of the topology', () => {
     assert.doesNotMatch(folderOf('fra-c1/files/etc/weir/firewall.nft', alone), /9181|9234/);
   });
 
+  it('runs both of the kernel’s sync daemons all the time, and does not leave them to keepalived', () => {
+    const unit = file('', 'fra-d1/files/etc/systemd/system/weir-sync.service');
+    for (const kind of ['master', 'backup']) {
+      assert.match(unit, new RegExp(`ExecStart=\\S+ --start-daemon ${kind} --mcast-interface eth0 --syncid 51\\n`));
+    }
+    assert.match(unit, /^Before=keepalived\.service$/m);
+    assert.doesNotMatch(file('', 'fra-d1/files/etc/keepalived/keepalived.conf'), /lvs_sync_daemon/);
+  });
+
   it('adverts to partners’ addresses when told so', () => {
     const conf = file('vrrp: { unicast: true }', 'fra-d1/files/etc/keepalived/keepalived.conf');
     assert.match(conf, /unicast_src_ip 10\.20\.0\.11\n {2}unicast_peer \{\n {4}10\.20\.0\.12\n {2}\}/);

@@ -14,6 +14,7 @@ import { edgeConfig, ingestConfig, originConfig } from './node-config.ts';
 import {
   directedGroup,
   groupOf,
+  interfaceOf,
   makePlan,
   type NamedGroup,
   type NamedMachine,
@@ -24,6 +25,7 @@ import {
 } from './plan.ts';
 import { nameServer } from './powerdns.ts';
 import type { Contribution, NeededSecret, RenderedMachine } from './rendered.ts';
+import { SYNC_UNIT, syncUnit } from './sync.ts';
 import { addressUnit, firewallUnit, ingestUnit, keepalivedDropIn, mediaUnit, natsUnit } from './systemd.ts';
 import { WEIGHTS_UNIT, weightFiles } from './weights.ts';
 
@@ -83,9 +85,10 @@ function director(plan: Plan, group: NamedGroup, machine: NamedMachine): Contrib
     files: [
       keepalivedConf(plan, group, machine),
       keepalivedDropIn(machine),
+      syncUnit(machine, group, interfaceOf(plan, machine)),
       ...(dynamic ? weightFiles(plan, group, machine) : []),
     ],
-    units: [...(dynamic ? [WEIGHTS_UNIT] : []), 'keepalived.service'],
+    units: [...(dynamic ? [WEIGHTS_UNIT] : []), SYNC_UNIT, 'keepalived.service'],
   };
 }
 
