@@ -37,8 +37,9 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
     for (const edge of EDGES) site.cluster.startStandIn(edge);
     countStrangers(site.client, VIP);
     const said = await site.bootDirectors();
-    const again = (await site.directors[0]?.install()) ?? '';
-    const dry = (await site.directors[1]?.install('--dry-run')) ?? '';
+    const [again = '', dry = ''] = await Promise.all(
+      site.directors.map((director, at) => director.install(at === 0 ? '' : '--dry-run')),
+    );
     const changed = said.map((text) => Number(/changed: (\d+)/.exec(text)?.[1]));
     rows.found({
       check: 'the install script installs, and a second run changes nothing',
@@ -48,6 +49,7 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
     });
   });
   after(async () => {
+    if (rows.all.some(({ passed }) => !passed)) site.explain();
     await site?.close();
     printTable('booted directors with stand-ins for edges', rows.all);
   });
@@ -122,8 +124,7 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
   });
 
   it('a killed edge is out, and nobody is sent to it any more', LIMIT, async () => {
-    await site.cluster.kill('e2');
-    const outMs = await site.weightIs('e2', (weight) => weight === undefined);
+    const outMs = await site.outAfter('e2', () => site.cluster.kill('e2'));
     const tally = await count(20);
     site.cluster.startStandIn('e2');
     const backMs = await site.weightIs('e2', (weight) => weight === 20);
@@ -139,8 +140,7 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
 
   it('an edge that is silently cut off is out, and its clients are told', LIMIT, async () => {
     await hold(6);
-    site.cluster.machine('e3').link('down');
-    const outMs = await site.weightIs('e3', (weight) => weight === undefined);
+    const outMs = await site.outAfter('e3', () => site.cluster.machine('e3').link('down'));
     await delay(1_500);
     const looks = await look();
     await ask('release');
@@ -151,23 +151,22 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
     rows.found({
       check: 'an edge that is silently cut off is out, its clients are told, the others notice nothing',
       passed:
-        outMs <= 2_500 * ALLOWANCE &&
+        outMs <= 2_700 * ALLOWANCE &&
         lost.length > 0 &&
         lost.every(({ dead }) => dead !== null) &&
         kept.every(({ dead }) => dead === null),
       measured: `out after ${seconds(outMs)}, its ${lost.length} client(s) ${lost.map(({ dead }) => dead).join()}, ${kept.length} kept, back after ${seconds(backMs)}`,
-      target: '≤ 2.5 s',
+      target: '≤ 2.7 s, as configured',
       detail: JSON.stringify(looks),
     });
   });
 
   /** Pulls a director's plug under the held connections; what they and new ones saw of it. */
-  async function crash(first: DirectorMachine, second: DirectorMachine) {
+  async function crash(director: DirectorMachine) {
     await ask('forget');
     await ask('probe', { host: VIP, port: 1935 });
     await delay(1_000);
-    await site.crash(first);
-    const tookMs = await site.takenOverBy(second);
+    const tookMs = await site.crash(director);
     await delay(2_500);
     const { outageMs, answered } = await ask<{ outageMs: number; answered: number }>('probed');
     const looks = await look();
@@ -187,7 +186,7 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
     await delay(2_000);
     rows.found({
       check: 'a crashed director: every open connection lives on through its partner',
-      ...(await crash(first, second)),
+      ...(await crash(first)),
       target: 'all, ≤ 0.8 s',
       source: 'a stall of 1-2 s',
     });
@@ -206,12 +205,10 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
     });
     rows.found({
       check: 'the next crash, the other way round: the connections live on again',
-      ...(await crash(second, await site.partner())),
+      ...(await crash(second)),
       target: 'all, ≤ 0.8 s',
     });
     await ask('release');
-    await site.bootDirector(second.name);
-    await site.allKnown();
   });
 
   it('hiding on the directors instead spreads and hides as well', LIMIT, async () => {
@@ -223,6 +220,7 @@ describe('booted directors with stand-ins for edges', { skip: why ?? false }, ()
       machine.must(`sysctl -q -e -p ${cluster.rendered(edge, 'etc/sysctl.d/60-weir.conf')}`);
       machine.must(`nft -f ${cluster.rendered(edge, 'etc/weir/firewall.nft')}`);
     }
+    // the one that is left
     for (const director of directors) {
       await director.install();
       await director.loadFirewall();

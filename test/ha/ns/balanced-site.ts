@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { waitFor } from '@weir/test/harness/wait';
 import { type Ask, startClients } from './clients.ts';
 import { CLIP, REPOSITORY, VIP } from './cluster.ts';
-import { DirectedSite, EDGES } from './directed-site.ts';
+import { DIRECTORS, DirectedSite, EDGES } from './directed-site.ts';
+import { bytesSeen, countSenders } from './ways.ts';
 
 export const ORIGINS = ['o1', 'o2'];
 export const STREAM_URL = `rtmp://${VIP}/live/ha`;
@@ -42,9 +43,7 @@ export class BalancedSite extends DirectedSite {
   readonly ask: Ask;
 
   constructor() {
-    super(['n1', ...ORIGINS, ...EDGES], ({ telemetry }) => {
-      telemetry.intervalMs = 2_000;
-    });
+    super(['n1', ...ORIGINS, ...EDGES]);
     this.ask = startClients(this.client, script('./media-client.ts')).ask;
   }
 
@@ -55,6 +54,11 @@ export class BalancedSite extends DirectedSite {
     booting.catch(() => undefined);
     cluster.start('n1');
     cluster.machine('n1').must(this.#reader('make'));
+    countSenders(
+      cluster.machine('n1'),
+      DIRECTORS.map((name) => cluster.addressOf(name)),
+      4222,
+    );
     for (const name of [...ORIGINS, ...EDGES]) cluster.start(name);
     for (const name of [...ORIGINS, ...EDGES]) await cluster.ready(name);
     await booting;
@@ -62,6 +66,11 @@ export class BalancedSite extends DirectedSite {
     // until an agent has started its emulated core has time for little else
     const tell = () => this.directors.every(({ name }) => this.toldBy(name, 'weir.ipvs.servers').length > 0);
     await waitFor('the directors’ agents', tell, { timeoutMs: AGENT_MS, everyMs: 2_000 });
+  }
+
+  /** Bytes of frames that a director has sent to NATS: its agent's telemetry. */
+  toldBytes(director: string): number {
+    return bytesSeen(this.cluster.machine('n1'), this.cluster.addressOf(director));
   }
 
   /** Ports of the clients that have an RTMP connection to an edge. */

@@ -3,11 +3,12 @@
  * are the client and the attacker on the same link. part-lvs.ts looks at directors with stand-ins behind them,
  * balanced-site.ts puts real nodes and media there.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Topology } from '@weir/contracts/topology/schema';
 import { waitFor } from '@weir/test/harness/wait';
 import { bundle } from '../vm/bundle.ts';
-import { DirectorMachine } from '../vm/director.ts';
+import { DirectorMachine, keepalivedLog } from '../vm/director.ts';
 import { KERNEL } from '../vm/kernel.ts';
 import { Cluster, REPOSITORY, VIP } from './cluster.ts';
 import type { Namespace, Plug } from './namespace.ts';
@@ -15,10 +16,13 @@ import { isOpen } from './ways.ts';
 
 export const EDGES = ['e1', 'e2', 'e3'];
 
-const DIRECTORS = ['d1', 'd2'];
+export const DIRECTORS = ['d1', 'd2'];
 const SETTLE_MS = 60_000;
-/** Answering takes a director's emulated core some tens of ms, which its keepalived has to wait for. */
-const LOOK_MS = 100;
+/** A question at the control port costs a director's emulated core some programs: 0.3 s, of a busy one seconds. */
+const ASK_MS = 250;
+/** What it logs is read on the host and costs it nothing: by that times are taken. */
+const READ_MS = 20;
+const SHOWN_LINES = 80;
 
 /** Nodes and directors; whoever extends it starts the nodes. */
 export class DirectedSite {
@@ -58,10 +62,15 @@ export class DirectedSite {
     return director.setUp();
   }
 
-  /** A director's machine dies. */
-  async crash(director: DirectorMachine): Promise<void> {
+  /** A director's machine dies: ms until its partner says that it takes over, or is seen to have done so. */
+  async crash(director: DirectorMachine): Promise<number> {
     this.#directors = this.#directors.filter((one) => one !== director);
-    await director.crash();
+    const started = performance.now();
+    const said = this.#saidAfter(this.#directors, 'Entering MASTER STATE', () => director.crash());
+    const isMaster = this.master();
+    const tookMs = await Promise.race([said, isMaster.then(() => performance.now() - started)]);
+    await isMaster;
+    return tookMs;
   }
 
   /** Waits until every director gives every edge connections, on these ports, and one is master. */
@@ -94,7 +103,7 @@ export class DirectedSite {
       const masters = await this.masters();
       return masters.length === 1 ? masters[0] : undefined;
     };
-    return waitFor('one director to hold the virtual address', one, { everyMs: LOOK_MS });
+    return waitFor('one director to hold the virtual address', one, { everyMs: ASK_MS });
   }
 
   /** Its partner. */
@@ -103,7 +112,25 @@ export class DirectedSite {
     return this.#directors.find((director) => director !== master) as DirectorMachine;
   }
 
-  /** Waits until the weight of an edge is as wanted on all directors; undefined = they have taken it out. How long it took, ms. */
+  /**
+   * For rows that failed: shows what both keepaliveds said last, and tells run.ts when they found themselves run too late.
+   * They go before all other programs of their machine, so it was the machine that stood still.
+   */
+  explain(): void {
+    let stoodStillSeconds = 0;
+    for (const name of this.#plugs.keys()) {
+      const lines = readFileSync(keepalivedLog(this.cluster.out, name), 'utf8').split('\n');
+      const shown = lines.filter((line) => !/gratuitous ARP/i.test(line)).slice(-SHOWN_LINES);
+      process.stderr.write(`${name}:\n${shown.join('\n')}\n`);
+      for (const line of lines) {
+        const lateSeconds = Number(/timer expired (\S+) seconds ago/.exec(line)?.[1] ?? 0);
+        stoodStillSeconds = Math.max(stoodStillSeconds, lateSeconds);
+      }
+    }
+    process.send?.({ stoodStillSeconds });
+  }
+
+  /** Waits until the weight of an edge is as wanted on all directors; undefined = it is out. About how long it took, ms. */
   async weightIs(edge: string, isWanted: (weight: number | undefined) => boolean): Promise<number> {
     const started = performance.now();
     const address = this.cluster.addressOf(edge);
@@ -111,14 +138,25 @@ export class DirectedSite {
       const weights = this.#directors.map(async (one) => (await one.servers(1935)).get(address)?.weight);
       return (await Promise.all(weights)).every(isWanted);
     };
-    await waitFor(`the weight of ${edge}`, look, { timeoutMs: SETTLE_MS, everyMs: LOOK_MS });
+    await waitFor(`the weight of ${edge}`, look, { timeoutMs: SETTLE_MS, everyMs: ASK_MS });
     return performance.now() - started;
   }
 
-  /** Waits until a director holds the virtual address; how long it took, ms. */
-  async takenOverBy(director: DirectorMachine): Promise<number> {
+  /** Does an edge a harm: ms until every director has said that it takes it out. Their kernels have done so when it resolves. */
+  async outAfter(edge: string, harm: () => unknown): Promise<number> {
+    const removal = `Removing service [${this.cluster.addressOf(edge)}]:tcp:1935 `;
+    const outMs = await this.#saidAfter(this.#directors, removal, harm);
+    await this.weightIs(edge, (weight) => weight === undefined);
+    return outMs;
+  }
+
+  /** Ms from doing something until all of these directors' keepaliveds have said a line. */
+  async #saidAfter(directors: readonly DirectorMachine[], line: string, act: () => unknown): Promise<number> {
+    const before = directors.map((one) => one.keepalivedSaid().length);
     const started = performance.now();
-    await waitFor('the partner to take over', () => director.hasAddress(VIP), { everyMs: LOOK_MS });
+    await act();
+    const said = () => directors.every((one, at) => one.keepalivedSaid().slice(before[at]).includes(line));
+    await waitFor(`"${line}" of the directors`, said, { timeoutMs: SETTLE_MS, everyMs: READ_MS });
     return performance.now() - started;
   }
 

@@ -1,4 +1,4 @@
-/** Ways into a site from its own link: all that have to be shut, the two that are meant, and who sends to the clients. */
+/** Ways into a site from its own link: all that have to be shut, the two that are meant, and who sends what to whom. */
 import type { Topology } from '@weir/contracts/topology/schema';
 import { VIP } from './cluster.ts';
 import type { Namespace } from './namespace.ts';
@@ -51,4 +51,27 @@ export function packetsSeen(client: Namespace): { vip: number; others: number } 
   const packets = (counter: string) =>
     Number(/packets (\d+)/.exec(lines.find((line) => line.includes(`comment "${counter}"`)) ?? '')?.[1]);
   return { vip: packets('vip'), others: packets('others') };
+}
+
+/** What a frame has before its packet. */
+const FRAME_HEADER_BYTES = 14;
+
+/** Counts what reaches a port of a machine from each of these addresses. */
+export function countSenders(machine: Namespace, addresses: readonly string[], port: number): void {
+  const counters = addresses.map((address) => `ip saddr ${address} tcp dport ${port} counter comment "${address}"`);
+  machine.must(`nft -f - <<'RULES'
+table ip senders {
+  chain in {
+    type filter hook input priority -10; policy accept;
+    ${counters.join('\n    ')}
+  }
+}
+RULES`);
+}
+
+/** Bytes of the frames that came from an address so far. */
+export function bytesSeen(machine: Namespace, address: string): number {
+  const counted = new RegExp(`packets (\\d+) bytes (\\d+) comment "${address}"`);
+  const [, packets, bytes] = counted.exec(machine.must('nft list table ip senders')) ?? [];
+  return Number(bytes) + Number(packets) * FRAME_HEADER_BYTES;
 }

@@ -157,8 +157,10 @@ export class DirectorMachine {
     const said = await this.install();
     await this.must('sysctl -q -e -p /etc/sysctl.d/60-weir.conf');
     await this.loadFirewall();
+    await this.must(this.command('weir-sync.service'));
     await this.start('weights', this.command('weir-weights.service'));
-    await this.start('keepalived', 'keepalived --dont-fork --log-console --log-detail');
+    // there is no syslog: without the option each line would be written to the console as well
+    await this.start('keepalived', 'keepalived --dont-fork --no-syslog --log-console --log-detail');
     return said;
   }
 
@@ -166,15 +168,25 @@ export class DirectorMachine {
     await this.must(this.command('weir-firewall.service'));
   }
 
-  /** Starts a program that goes on; its output lies in the output folder. */
+  /**
+   * Starts a program that goes on; what it says comes into the output folder, by way of another program: a write into the
+   * host's folder may take seconds, which a checker of edges must not wait for.
+   */
   async start(key: string, command: string): Promise<void> {
-    await this.must(`setsid ${command} >/mnt/${this.name}-${key}.log 2>&1 </dev/null &`);
+    await this.must(`(setsid ${command} 2>&1 | cat >>/mnt/${this.name}-${key}.log) </dev/null >/dev/null 2>&1 &`);
   }
 
-  /** The command of one of its rendered units. */
+  /** What its keepalived has said so far; free of charge for it. */
+  keepalivedSaid(): string {
+    const path = keepalivedLog(this.#options.out, this.name);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
+  /** The command of one of its rendered units, or its commands in a row. */
   command(unit: string): string {
     const path = join(this.#options.out, 'rendered', this.name, 'files/etc/systemd/system', unit);
-    return /^ExecStart=(.+)$/m.exec(readFileSync(path, 'utf8'))?.[1] ?? '';
+    const commands = readFileSync(path, 'utf8').matchAll(/^ExecStart=(.+)$/gm);
+    return [...commands].map(([, command]) => command).join(' && ');
   }
 
   async hasAddress(address: string): Promise<boolean> {
@@ -214,6 +226,11 @@ export class DirectorMachine {
     this.#qemu.kill('SIGKILL');
     await gone;
   }
+}
+
+/** Where on the host a director's keepalived logs, all its lives in one. */
+export function keepalivedLog(out: string, name: string): string {
+  return join(out, `${name}-keepalived.log`);
 }
 
 function dotted(hex: string): string {

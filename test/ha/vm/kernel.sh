@@ -11,8 +11,13 @@ flock 9
 modules='virtio_pci virtio_net virtio_console 9pnet_virtio 9p overlay veth bridge af_packet ip_vs ip_vs_wrr nf_tables nft_ct
   nft_nat nft_chain_nat nft_limit nft_log nf_conntrack'
 [ "$(cat ready 2>/dev/null)" = "$modules" ] && exit 0
-package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-[ -n "$package" ] || { echo 'no kernel package in the package lists; run apt-get update' >&2 && exit 1; }
+find_package() {
+  package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+  [ -n "$package" ]
+}
+# a fresh machine has no package lists
+find_package || { apt-get -q update >update.log 2>&1 && find_package; } ||
+  { echo 'no kernel package in the package lists, and apt-get update brings none' >&2 && exit 1; }
 version=${package#linux-image-}
 apt-get -q download "$package" >download.log 2>&1 || { cat download.log >&2 && exit 1; }
 rm -rf unpacked initrd
