@@ -40,7 +40,7 @@ await Promise.all(lanes.map(work));
 /** Takes one part after the other. */
 async function work(waiting: Part[]): Promise<void> {
   for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
-    const leftSeconds = Math.floor((endsAtMs - Date.now()) / 1_000);
+    const leftSeconds = Math.max(0, Math.floor((endsAtMs - Date.now()) / 1_000));
     if (leftSeconds < PARTS[part]) {
       tell(`SKIPPED: ${part}: it needs ${PARTS[part]} s, and ${leftSeconds} s are left`);
     } else if ((await run(part)) !== 0) process.exitCode = 1;

@@ -59,11 +59,15 @@ tell('replicas', (await manager.streams.info(TELEMETRY_STREAM)).cluster?.replica
 const own = telemetrySubject(0, 'metrics', 'fra-e1');
 const node = await open('node-fra-e1', 'NATS_PASSWORD_NODE_FRA_E1');
 const acknowledged = await jetstream(node).publish(own, 'first', { msgID: 'first' });
-const stored = await node.request(`$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${own}`, '', { timeout: 5_000 });
-tell('own telemetry', { seq: acknowledged.seq, readBack: stored.string() });
+// a replica may answer that has not heard of it yet
+const readBack = await waitFor('the own message', async () => {
+  const stored = await node.request(`$JS.API.DIRECT.GET.${TELEMETRY_STREAM}.${own}`, '', { timeout: 5_000 });
+  return stored.string() || undefined;
+});
+tell('own telemetry', { seq: acknowledged.seq, readBack });
 const kv = await new Kvm(node).create(BUCKET.nodes, { ttl: NODE_LEASE_MS, history: 1, replicas: 3 });
 await kv.put('fra-e1', 'alive');
-tell('own heartbeat', (await kv.get('fra-e1'))?.string());
+tell('own heartbeat', await waitFor('the own heartbeat', async () => (await kv.get('fra-e1'))?.string()));
 
 const away = await open('node-ams-e1', 'NATS_PASSWORD_NODE_AMS_E1', [leaf]);
 const viaLeaf = await jetstream(away).publish(telemetrySubject(0, 'metrics', 'ams-e1'), 'far', { msgID: 'far' });
