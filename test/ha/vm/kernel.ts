@@ -12,9 +12,18 @@ const NEEDED = ['qemu-system-x86_64', 'keepalived', 'ipvsadm', 'nft', 'busybox',
 
 /** Why no director can be booted here, after saying so loudly; undefined when one can. */
 export async function whyNoDirector(more: readonly DebianProgram[] = []): Promise<string | undefined> {
-  const why = (await whyWithout([...NEEDED, ...more])) ?? makeKernel();
+  const why = (await whyWithout([...NEEDED, ...more])) ?? withoutTap() ?? makeKernel();
   if (why) process.stderr.write(`\n*** SKIPPED: booted directors: ${why} ***\n\n`);
   return why;
+}
+
+/** Containers may lack the device or the right to it. */
+function withoutTap(): string | undefined {
+  const name = `weir-try-${process.pid}`;
+  const line = `ip netns add ${name} && ip -n ${name} tuntap add dev try mode tap`;
+  const result = spawnSync('sh', ['-c', line], { encoding: 'utf8' });
+  spawnSync('ip', ['netns', 'del', name]);
+  return result.status === 0 ? undefined : `no card for a machine can be made: ${result.stderr.trim()}`;
 }
 
 function makeKernel(): string | undefined {
