@@ -49,6 +49,7 @@ const EFFECTS: readonly (readonly [pattern: RegExp, effect: string])[] = [
   [/^reload weir-nats/, 'NATS reloads: no connection is cut'],
   [/^restart weir-ingest/, 'this copy of ingest restarts: others take its partitions'],
   [/^reload keepalived/, 'keepalived reloads: open connections stay, changed edges join or leave the spread'],
+  [/^restart weir-sync/, 'for a moment the partner does not hear of new connections'],
   [/^reload weir-firewall/, 'the firewall is replaced at once: open connections stay'],
   [/^restart pdns/, 'the name server restarts: the others answer meanwhile'],
   [/^restart clickhouse/, 'ClickHouse restarts: ingest and Grafana wait for it'],
