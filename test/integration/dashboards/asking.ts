@@ -15,14 +15,14 @@ export type Row = Record<string, unknown>;
 
 /** Questions to the noisy week. */
 export interface Asking {
-  lastHours(hours: number): CheckOptions;
+  readonly lastHours: (hours: number) => CheckOptions;
   /** The rows of a panel; its answer has no problems. */
-  panel(name: DashboardName, id: number, options: CheckOptions): Promise<Row[]>;
-  incident(name: IncidentName): Incident;
+  readonly panel: (name: DashboardName, id: number, options: CheckOptions) => Promise<Row[]>;
+  readonly incident: (name: IncidentName) => Incident;
   /** From a minute before an incident until its end: what is looked at while it lasts. */
-  around(name: IncidentName): CheckOptions;
+  readonly around: (name: IncidentName) => CheckOptions;
   /** Three hours before and after an incident began: panels read minutes there, not samples. */
-  hoursAround(name: IncidentName): CheckOptions;
+  readonly hoursAround: (name: IncidentName) => CheckOptions;
 }
 
 /** See {@link Asking}. */
