@@ -74,7 +74,10 @@ describe('a clock that jumps', () => {
     const rows = await whole.pipeline.rows(
       'SELECT node, toUnixTimestamp(first_seen) AS first, toUnixTimestamp(last_seen) AS last FROM nodes ORDER BY node',
     );
-    assert.deepEqual(rows.map(({ node }) => node).sort(), [WRONG, ...RIGHT].sort());
+    assert.deepEqual(
+      rows.map(({ node }) => node),
+      [WRONG, ...RIGHT].sort(),
+    );
     for (const { node, first, last } of rows.filter((row) => row.node !== WRONG)) {
       assert.ok(Number(first) > Date.now() / 1_000 - 1_800, `${node} first heard of at ${first}`);
       assert.ok(Number(last) < Date.now() / 1_000 + 1, `${node} last heard of at ${last}`);
