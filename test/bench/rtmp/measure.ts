@@ -24,7 +24,10 @@ export interface Measurement {
   idleMegabytes: number;
   /** Resident memory above idle, by viewer. */
   kilobytesPerViewer: number;
-  /** Longest time from the first to the last write of one flush, as the server tells; ours only. */
+  /**
+   * Longest time from the first to the last write of one flush in the last ten seconds, as the server tells; ours only.
+   * With less than 13 seconds of load the viewers' joining is in it.
+   */
   longestFlushMs?: number;
   /** Of the load generator, 1 = one core. */
   loadCores: number;
