@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type FlushedHub, FlushRun, GROUPS } from './flush-run.ts';
 
-const PIECE_MS = 4;
+const PIECE_MS = 2;
 
 /** Time as the hubs below spend it. */
 class Clock {
@@ -53,7 +53,7 @@ describe('a run of flushes', () => {
       assert.deepEqual([one.flushed, two.flushed], [[3, 4], []]);
     });
     assert.deepEqual([one.flushed, two.flushed], [groups(3, 8), groups(3, 8)]);
-    assert.deepEqual(held, [8, 8, 8, 8, 8, 0]);
+    assert.deepEqual(held, [4, 4, 4, 4, 4, 0]);
   });
 
   it('leaves the rest when it is cancelled or another takes its place, and says nothing', async () => {
