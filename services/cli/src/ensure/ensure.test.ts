@@ -57,8 +57,34 @@ describe('ensure', () => {
     assert.equal(await ensure('ffmpeg', options([git])), join(git, 'ffmpeg'));
   });
 
-  it('refuses one that does not run', async () => {
-    await assert.rejects(ensure('ffmpeg', options([program('ffmpeg', 'exit 127')])), { code: 'TOOL_BROKEN' });
+  it('refuses one that does not run, with what it says', async () => {
+    const broken = program('ffmpeg', 'echo "libavdevice.so.59: cannot open shared object file" >&2; exit 127');
+    await assert.rejects(ensure('ffmpeg', options([broken])), {
+      code: 'TOOL_BROKEN',
+      message: /does not run \(.*libavdevice\.so\.59: cannot open.*ffmpeg\.org/s,
+    });
+  });
+
+  it('refuses one that crashes, naming the signal', async () => {
+    await assert.rejects(ensure('ffmpeg', options([program('ffmpeg', 'kill -ILL $$')])), {
+      code: 'TOOL_BROKEN',
+      message: /was ended by SIGILL/,
+    });
+  });
+
+  it('waits for one that starts slowly, as from a cold disk, and says so', async () => {
+    const slow = program('ffmpeg', 'sleep 3.5; echo ffmpeg version 5.1.9');
+    const wanted = options([slow]);
+    assert.equal(await ensure('ffmpeg', wanted), join(slow, 'ffmpeg'));
+    assert.deepEqual(wanted.said, [`… waiting for ${slow}/ffmpeg to tell its version`]);
+  });
+
+  it('refuses one that hangs', async () => {
+    const hanging = options([program('ffmpeg', 'exec sleep 60')]);
+    await assert.rejects(ensure('ffmpeg', { ...hanging, versionTimeoutMs: 200 }), {
+      code: 'TOOL_BROKEN',
+      message: /did not tell its version within 0\.2 s/,
+    });
   });
 
   it('says how to get it where there is no apt', async () => {

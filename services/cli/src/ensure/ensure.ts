@@ -3,7 +3,7 @@
  * (static programs) unpacked from its Debian package without root, else a sentence that says how to get it.
  * Before it: a command that needs the program; after it: the program's absolute path.
  */
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,9 +26,14 @@ export interface EnsureOptions {
   say(sentence: string): void;
   /** Default: this machine. */
   machine?: Machine;
+  /** How long a program may take to print its version, in ms; default {@link VERSION_TIMEOUT_MS}. */
+  versionTimeoutMs?: number;
 }
 
-const VERSION_TIMEOUT_MS = 10_000;
+/** The first start on a machine under load reads a program's two hundred libraries from a cold disk: over 10 s were seen. */
+const VERSION_TIMEOUT_MS = 120_000;
+/** Whoever waits longer is told what for. */
+const QUIET_MS = 3_000;
 const run = promisify(execFile);
 
 /**
@@ -39,7 +44,7 @@ export async function ensure(name: ToolName, options: EnsureOptions): Promise<st
   const tool: Tool = TOOLS[name];
   const machine = options.machine ?? thisMachine();
   const found = findProgram(tool.program, [...machine.searchPath, options.toolsDir]);
-  if (found !== undefined) return checked(tool, found);
+  if (found !== undefined) return checked(tool, found, options);
   const apt = findProgram('apt-get', machine.searchPath);
   const reasons: string[] = [];
   if (apt === undefined) reasons.push('there is no apt-get');
@@ -50,7 +55,7 @@ export async function ensure(name: ToolName, options: EnsureOptions): Promise<st
     await attempt(reasons, () => aptUnpack(apt, tool, options.toolsDir, options.say));
   }
   const installed = findProgram(tool.program, [...machine.searchPath, options.toolsDir]);
-  if (installed !== undefined) return checked(tool, installed);
+  if (installed !== undefined) return checked(tool, installed, options);
   throw new WeirError(
     'TOOL_MISSING',
     `${tool.program} is not on the PATH and could not be installed (${reasons.join('; ')}): ${tool.howToGet}, then try again.`,
@@ -80,15 +85,19 @@ export function findProgram(program: string, folders: readonly string[]): string
     });
 }
 
-async function checked(tool: Tool, path: string): Promise<string> {
+async function checked(tool: Tool, path: string, options: EnsureOptions): Promise<string> {
+  const timeout = options.versionTimeoutMs ?? VERSION_TIMEOUT_MS;
+  const patience = setInterval(() => options.say(`… waiting for ${path} to tell its version`), QUIET_MS);
   let output: string;
   try {
-    const { stdout, stderr } = await run(path, [...tool.versionArguments], { timeout: VERSION_TIMEOUT_MS });
+    const { stdout, stderr } = await run(path, [...tool.versionArguments], { timeout });
     output = stdout + stderr;
   } catch (error) {
-    throw new WeirError('TOOL_BROKEN', `${path} does not run (${errorMessage(error).trim()}): ${tool.howToGet}.`, {
+    throw new WeirError('TOOL_BROKEN', `${path} does not run (${whyNot(error, timeout)}): ${tool.howToGet}.`, {
       cause: error,
     });
+  } finally {
+    clearInterval(patience);
   }
   const version = tool.versionPattern.exec(output)?.[1];
   if (version !== undefined && isOlder(version, tool.leastVersion)) {
@@ -98,6 +107,13 @@ async function checked(tool: Tool, path: string): Promise<string> {
     );
   }
   return path;
+}
+
+/** Why a program did not print its version: time-out and signal are not in the message that Node gives. */
+function whyNot(error: unknown, timeoutMs: number): string {
+  const { killed, signal } = error as Partial<ExecFileException>;
+  if (killed) return `it did not tell its version within ${timeoutMs / 1_000} s`;
+  return signal ? `it was ended by ${signal}` : errorMessage(error).trim();
 }
 
 async function attempt(reasons: string[], work: () => Promise<void>): Promise<void> {
