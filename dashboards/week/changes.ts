@@ -7,7 +7,7 @@ import { TABLE } from '@weir/contracts/tables';
 import { WEEK_CLUSTER } from './cluster.ts';
 import type { EventOptions } from './generate.ts';
 import type { IncidentName } from './incidents.ts';
-import { quote } from './sql.ts';
+import { quote, time64 } from './sql.ts';
 
 /** The edge that becomes origin while one is lost. */
 export const ELECTED = 'edge-02';
@@ -30,8 +30,7 @@ export function clusterChanges({ database, week }: EventOptions): string[] {
     [at('origin-lost', 6_000, 'endMs'), ELECTED, 'relieved', ELECTED, 'origins-back'],
   ];
   const values = rows.map(
-    ([seconds, ...texts]) =>
-      `(toDateTime64(${seconds}, 3, 'UTC'), ${quote(WEEK_CLUSTER)}, ${texts.map(quote).join(', ')})`,
+    ([seconds, ...texts]) => `(${time64(seconds)}, ${quote(WEEK_CLUSTER)}, ${texts.map(quote).join(', ')})`,
   );
   return [
     `INSERT INTO ${database}.${TABLE.clusterEvents} (time, cluster, node, event, seen_by, cause) VALUES ${values.join(', ')}`,
@@ -52,9 +51,9 @@ export function changeFigures({ database, week }: EventOptions): string[] {
     const who = `cluster, site, machine_id, node, '${metric}' AS metric`;
     return [
       `INSERT INTO ${database}.${TABLE.metricSeries} (series_id, cluster, site, machine_id, node, metric, kind, unit, attributes, last_seen)
-SELECT DISTINCT ${series}, ${who}, 'counter', '{change}', map('${what}', what, 'cause', why), toDateTime64(${week.endMs / 1_000}, 3, 'UTC') ${from}`,
+SELECT DISTINCT ${series}, ${who}, 'counter', '{change}', map('${what}', what, 'cause', why), ${time64(week.endMs / 1_000)} ${from}`,
       `INSERT INTO ${database}.${TABLE.metricSamples} (time, cluster, site, machine_id, node, metric, series_id, value)
-SELECT toDateTime64(5 * ceil(toUnixTimestamp64Milli(time) / 5000), 3, 'UTC') AS heard, ${who}, ${series} AS series_id, count() ${from} GROUP BY heard, cluster, site, machine_id, node, what, why SETTINGS max_partitions_per_insert_block = 0`,
+SELECT ${time64('5 * ceil(toUnixTimestamp64Milli(time) / 5000)')} AS heard, ${who}, ${series} AS series_id, count() ${from} GROUP BY heard, cluster, site, machine_id, node, what, why SETTINGS max_partitions_per_insert_block = 0`,
     ];
   }
 }

@@ -6,12 +6,10 @@ import { clusterChanges } from './changes.ts';
 import { streamShares, WEEK_CLUSTER } from './cluster.ts';
 import type { EventOptions } from './generate.ts';
 import { publisherConnections, streamChanges } from './publishers.ts';
-import { quote, type WeekTimes } from './sql.ts';
+import { CONNECTION_COLUMNS, quote, time64, type WeekTimes } from './sql.ts';
 import { nodeStates, shareTable } from './states.ts';
 
 const CLUSTER = quote(WEEK_CLUSTER);
-const CONNECTION_COLUMNS =
-  'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
 
 /** Connections, fail-overs and changes of the week; a quiet week has those of publishers only. */
 export function eventStatements(options: EventOptions): string[] {
@@ -20,8 +18,6 @@ export function eventStatements(options: EventOptions): string[] {
     ? always
     : [viewers(options), directorChanges(options), ...clusterChanges(options), ...always];
 }
-
-const time64 = (seconds: string): string => `toDateTime64(${seconds}, 3, 'UTC')`;
 
 /** Viewers: sessions of 30 minutes in the mean; those of a node that died have no end. */
 function viewers({ database, week }: EventOptions): string {
@@ -43,7 +39,7 @@ SELECT ${time64('opened')}, reinterpretAsUUID(sipHash128(c.node, t, k)), if(stay
   if(h % 10 < 7, 'rtmp', 'http-flv'), s.app, s.stream,
   if(attack, concat('203.0.113.', toString(h % 254 + 1)), concat('10.', toString(h % 40), '.', toString(intDiv(h, 64) % 250), '.', toString(intDiv(h, 4096) % 250))),
   1024 + h % 60000, if(h % 10 >= 7, lower(hex(h)), ''), if(h % 10 < 7, 'LNX 9,0,124,2', 'Mozilla/5.0'),
-  if(stays OR no_end, toDateTime64(0, 3, 'UTC'), ${time64('opened + seconds')}),
+  if(stays OR no_end, ${time64(0)}, ${time64('opened + seconds')}),
   multiIf(stays OR no_end, '', ejected, 'slow-viewer', attack OR h % 100 < 7, 'client-reset', 'client-closed'),
   3000, toUInt64(seconds * s.bits / 8), toUInt64(seconds * s.bits / 8 * if(ejected, 0.8, 0.999)), if(ejected, toUInt64(seconds), 0)
 FROM (
@@ -102,10 +98,11 @@ function directorChanges({ database, week }: EventOptions): string {
     const { startMs, endMs } = week.incidents.get(name) ?? { startMs: 0, endMs: 0 };
     return { from: startMs / 1_000, to: endMs / 1_000 };
   };
-  const rows = [
+  type Change = [seconds: number, node: string, state: string, before: string];
+  const rows: Change[] = [
     [at('vrrp-split').from, 'director-2', 'master', 'backup'],
     [at('vrrp-split').to, 'director-2', 'backup', 'master'],
-    ...['director-1', 'director-2'].map((node) => [at('address-lost').from, node, 'fault', 'backup']),
+    ...['director-1', 'director-2'].map((node): Change => [at('address-lost').from, node, 'fault', 'backup']),
     [at('address-lost').to, 'director-1', 'master', 'fault'],
     [at('address-lost').to, 'director-2', 'backup', 'fault'],
     [at('director-dead').to, 'director-2', 'backup', 'stopped'],
@@ -115,7 +112,7 @@ function directorChanges({ database, week }: EventOptions): string {
   }
   const values = rows.map(
     ([time, node, state, before]) =>
-      `(${time64(String(time))}, ${CLUSTER}, 'fra', 'm-${node}', '${node}', 'fra', '${state}', '${before}')`,
+      `(${time64(time)}, ${CLUSTER}, 'fra', 'm-${node}', '${node}', 'fra', '${state}', '${before}')`,
   );
   return `INSERT INTO ${database}.director_changes (time, cluster, site, machine_id, node, vrrp_group, state, before) VALUES ${values.join(', ')}`;
 }

@@ -9,7 +9,7 @@ import { WEEK_CLUSTER, weekNodes } from './cluster.ts';
 import { eventStatements } from './events.ts';
 import { type Incident, type IncidentName, plantIncidents } from './incidents.ts';
 import { type Family, families, pointsSql, seriesSql } from './points.ts';
-import { quote, type Span, type WeekTimes } from './sql.ts';
+import { quote, type Span, time64, type WeekTimes } from './sql.ts';
 import { measurementStatements, viewerRowStatements } from './viewers.ts';
 
 /** Runs one statement that returns nothing. */
@@ -130,7 +130,7 @@ function insertSeries(database: string, { startMs, endMs }: Week, family: Family
 
 /** Machines, nodes and what was said of them. */
 function inventoryStatements({ database, week }: EventOptions): string[] {
-  const time = (ms: number): string => `toDateTime64(${ms / 1000}, 3, 'UTC')`;
+  const time = (ms: number): string => time64(ms / 1000);
   const cluster = quote(WEEK_CLUSTER);
   const nodes = weekNodes().flatMap(({ site, machineId, node, role, index }) =>
     [week.startMs, week.endMs].map(

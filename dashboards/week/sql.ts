@@ -29,6 +29,15 @@ export function quote(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }
 
+/** A time in SQL from `seconds`, Unix time in SQL. */
+export function time64(seconds: string | number): string {
+  return `toDateTime64(${seconds}, 3, 'UTC')`;
+}
+
+/** Columns of a row of `connection_events`, in the order in which viewers and publishers give them. */
+export const CONNECTION_COLUMNS =
+  'opened_at, connection_id, version, cluster, site, machine_id, node, role, protocol, app, stream, client_address, client_port, session_id, user_agent, closed_at, reason, bytes_in, bytes_queued, bytes_delivered, frames_dropped';
+
 /** True in SQL while an incident lasts (for its node, where it has one). */
 export function during(incidents: Incidents, name: IncidentName, nodeColumn = 'node'): string {
   const incident = incidents.get(name);
