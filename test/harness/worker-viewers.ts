@@ -2,8 +2,9 @@
  * Clients on every worker of a node. Who hands out connections prefers the worker that is ready first, so nobody may
  * count on turns: clients come one by one until each worker has its own.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { holdsSocket } from '@weir/contracts/listen';
 import type { TestNode } from './edge.ts';
 import { type NotingViewer, playStream } from './rtmp-viewer.ts';
 
@@ -29,17 +30,7 @@ export function workerServing(node: TestNode, { localPort, remotePort }: Socket)
   for (const row of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
     const [, local, remote, , , , , , , inode] = row.trim().split(/\s+/);
     if (!local?.endsWith(hex(remotePort)) || !remote?.endsWith(hex(localPort))) continue;
-    return node.workers().find(({ pid }) => hasSocket(pid, inode))?.index;
+    return node.workers().find(({ pid }) => holdsSocket(pid, new Set([`socket:[${inode}]`])))?.index;
   }
   return undefined;
-}
-
-function hasSocket(pid: number, inode = ''): boolean {
-  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
-    } catch {
-      return false; // closed meanwhile
-    }
-  });
 }

@@ -60,13 +60,14 @@ export function portOwner(port: number): PortOwner | undefined {
   if (inodes.size === 0) return undefined;
   for (const pid of entries('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
-    for (const descriptor of entries(`/proc/${pid}/fd`)) {
-      if (inodes.has(linkTarget(`/proc/${pid}/fd/${descriptor}`))) {
-        return { pid: Number(pid), command: content(`/proc/${pid}/comm`).trim() };
-      }
-    }
+    if (holdsSocket(Number(pid), inodes)) return { pid: Number(pid), command: content(`/proc/${pid}/comm`).trim() };
   }
   return undefined;
+}
+
+/** Whether a process holds one of these sockets (`socket:[inode]`), as far as Linux' /proc shows it to us. */
+export function holdsSocket(pid: number, sockets: ReadonlySet<string>): boolean {
+  return entries(`/proc/${pid}/fd`).some((descriptor) => sockets.has(linkTarget(`/proc/${pid}/fd/${descriptor}`)));
 }
 
 const TCP_LISTEN = '0A';
