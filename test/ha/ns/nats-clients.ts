@@ -107,19 +107,14 @@ for (let last = performance.now(); !stop; ) {
   }
 }
 const admin = await open('admin', 'NATS_PASSWORD_ADMIN');
-const messages = await storedMessages();
+// a question that came to the server that died, or while a leader is chosen, is never answered: it is asked again
+const { messages } = await waitFor(
+  'the count of messages',
+  async () => {
+    const asked = await jetstreamManager(admin, { timeout: 2_000, checkAPI: false });
+    return (await asked.streams.info(TELEMETRY_STREAM)).state;
+  },
+  { timeoutMs: 45_000 },
+);
 tell('kept', { sent, kept: messages - 2, largestPauseMs: Math.round(largestPauseMs) });
 process.exit();
-
-/** Messages in the stream. A question that came to the server that died, or while a leader is chosen, is never answered: it is asked again. */
-async function storedMessages(): Promise<number> {
-  for (const endMs = performance.now() + 45_000; ; ) {
-    try {
-      const asking = await jetstreamManager(admin, { timeout: 2_000, checkAPI: false });
-      return (await asking.streams.info(TELEMETRY_STREAM)).state.messages;
-    } catch (error) {
-      if (performance.now() > endMs) throw error;
-      await delay(100);
-    }
-  }
-}
