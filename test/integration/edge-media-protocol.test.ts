@@ -241,6 +241,28 @@ describe('a node over RTMP', () => {
     }
   });
 
+  it('keeps the times of a publisher whose sound lags by seconds and who stamps cue points with 0', async () => {
+    const publisher = await publishing('lagging');
+    const sound = Buffer.from([0xaf, 1, 9, 9]);
+    publisher.send(TYPE.video, STREAM, 300_000, videoFrame(0, 100, true));
+    const viewer = await playing('lagging');
+    const times = Array.from({ length: 10 }, (_, number) => 300_040 + number * 40);
+    for (const [index, time] of times.entries()) {
+      publisher.send(TYPE.video, STREAM, time, videoFrame(index + 1, 100, false));
+      publisher.send(TYPE.audio, STREAM, time - 1_500, sound);
+      if (index === 4) publisher.send(TYPE.data, STREAM, 0, encodeAmf('onCuePoint', { name: 'advert' }));
+    }
+    const timesOf = async (type: number, count: number) =>
+      (await viewer.media(type, count)).map(({ timestamp }) => timestamp);
+    assert.deepEqual(await timesOf(TYPE.video, 11), [300_000, ...times]);
+    assert.deepEqual(
+      await timesOf(TYPE.audio, 10),
+      times.map((time) => time - 1_500),
+    );
+    const cue = viewer.messages.find(({ payload }) => payload.includes('onCuePoint'));
+    assert.ok((cue?.timestamp ?? 0) >= 300_000, `the cue point came at ${cue?.timestamp}`);
+  });
+
   for (const [what, startMs] of [
     ['past 2^24, where they need the extended field', 2 ** 24 - 500],
     ['over their end at 2^32', 2 ** 32 - 500],

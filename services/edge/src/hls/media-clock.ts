@@ -3,15 +3,12 @@
  * later must still give every frame the time that all others give it. Before it: the hub's messages; after it: the
  * segmenter, which numbers and names by this time.
  */
-import { timestampDelta } from '../stream/timeline.ts';
+import { FORWARD_JUMP_MS, isJump, TRACK_LAG_MS, timestampDelta } from '../stream/timeline.ts';
 
 /** Timestamps repeat after so many ms. */
 const PERIOD_MS = 2 ** 32;
 /** A publisher may lag behind the wall clock by a quarter of the period (12 days), and have begun anywhere in the rest. */
 const BEHIND_MS = PERIOD_MS / 4;
-/** The bounds of the hub's timeline: a step beyond them is no late message but another count. */
-const BACKWARD_JUMP_MS = 1_000;
-const FORWARD_JUMP_MS = 600_000;
 
 /**
  * The clock of one epoch: Unix time of publishing + timestamp, unwrapped. The wrap that is meant is the one nearest to how
@@ -20,7 +17,10 @@ const FORWARD_JUMP_MS = 600_000;
 export class MediaClock {
   readonly #epoch: number;
   readonly #nowMs: () => number;
+  /** Newest message of all. */
   #last: { timestamp: number; timeMs: number } | undefined;
+  /** Newest timestamp of sound and picture, by message type: one may be seconds behind the other. */
+  readonly #tracks = new Map<number, number>();
 
   /** @param epoch Unix time of publishing, ms. @param nowMs the wall clock. */
   constructor(epoch: number, nowMs: () => number = Date.now) {
@@ -29,19 +29,25 @@ export class MediaClock {
   }
 
   /**
-   * Unix time, ms, of a message's timestamp (ms modulo 2^32). `jumped`: it has nothing to do with the messages before it,
-   * as the publisher began to count anew.
+   * Unix time, ms, of a message's timestamp (ms modulo 2^32); `type` is that of the message. `jumped`: it has nothing to do
+   * with the messages before it, as the publisher began to count anew. Its bounds are those of the hub's timeline.
    */
-  at(timestamp: number): { timeMs: number; jumped: boolean } {
+  at(timestamp: number, type: number): { timeMs: number; jumped: boolean } {
     const last = this.#last;
     const step = last ? timestampDelta(timestamp, last.timestamp) : 0;
-    const jumped = last !== undefined && (step < -BACKWARD_JUMP_MS || step > FORWARD_JUMP_MS);
+    const own = this.#tracks.get(type);
+    const jumped =
+      last !== undefined &&
+      (own === undefined ? step < -TRACK_LAG_MS || step > FORWARD_JUMP_MS : isJump(timestamp, own));
     if (!last || jumped) {
       this.#last = { timestamp, timeMs: this.#epoch + this.#sinceEpoch(timestamp) };
+      this.#tracks.clear();
+      this.#tracks.set(type, timestamp);
       return { timeMs: this.#last.timeMs, jumped };
     }
     const timeMs = last.timeMs + step;
     if (step > 0) this.#last = { timestamp, timeMs };
+    if (own === undefined || timestampDelta(timestamp, own) > 0) this.#tracks.set(type, timestamp);
     return { timeMs, jumped };
   }
 

@@ -72,7 +72,7 @@ export class Segmenter {
     const { video, audio } = this.#tracks;
     const parsed = parseMedia(message);
     if (!parsed || !('sample' in parsed)) return;
-    const { timeMs, jumped } = this.#clock.at(message.timestamp);
+    const { timeMs, jumped } = this.#clock.at(message.timestamp, message.type);
     if (jumped) this.#forget();
     const pending = { sample: parsed.sample, timeMs };
     const isMain = video ? message.type === VIDEO : message.type === AUDIO;

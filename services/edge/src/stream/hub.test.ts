@@ -5,13 +5,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { parseRelayMark } from '../relay/mark.ts';
+import { encodeAmf } from '../rtmp/amf0.ts';
 import { ChunkReader } from '../rtmp/chunk-reader.ts';
 import { writeChunks } from '../rtmp/chunk-writer.ts';
 import { type RtmpMessage, TYPE } from '../rtmp/message.ts';
 import { Protocol } from '../rtmp/protocol.ts';
 import { createEncodings, type EncodingName } from './encoding.ts';
 import { Hub, type HubOptions } from './hub.ts';
-import { AUDIO, type MediaMessage, toMedia, VIDEO } from './media.ts';
+import { AUDIO, DATA, type MediaMessage, toMedia, VIDEO } from './media.ts';
 import { MergeClock } from './merge-clock.ts';
 import { Viewer } from './viewer.ts';
 
@@ -175,6 +176,18 @@ describe('a hub', () => {
       { kind: 'position', epoch: 1, sequence: 1, hops: 1 },
       { kind: 'position', epoch: 2, sequence: 0, hops: 1 },
     ]);
+  });
+
+  it('does not take a word of data for the first picture of a new publisher', async () => {
+    const hub = newHub();
+    hub.beginEpoch(1);
+    hub.push(frame(0, { key: true }), 0);
+    const { got } = await attach(hub);
+    hub.beginEpoch(2);
+    const said = toMedia(DATA, 0, encodeAmf('|RtmpSampleAccess', true, true)) as MediaMessage;
+    publish(hub, said, header, frame(5), frame(6, { key: true }), frame(7));
+    await until('the new publisher', () => got.filter(isFrame).map(numberOf).includes(7));
+    assert.deepEqual(got.filter(isFrame).map(numberOf), [0, 6, 7]);
   });
 
   it('drops frames of a viewer who does not read up to a key frame, holds little for them, then puts them out', async () => {

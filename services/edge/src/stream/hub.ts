@@ -205,7 +205,7 @@ export class Hub implements FanOutSource {
     const message: HubMessage = {
       ...media,
       // Headers say nothing about time (many publishers send them with 0): they go with what was sent last.
-      viewerTimestamp: isHeader ? this.#headerTimestamp(media) : this.#timeline.map(media.timestamp),
+      viewerTimestamp: isHeader ? this.#headerTimestamp(media) : this.#timeline.map(media.timestamp, media.type),
       epoch: this.epoch,
       sequence,
       hops: this.hops + 1,
@@ -230,8 +230,9 @@ export class Hub implements FanOutSource {
     return this.#last && this.#last.epoch !== 0 ? this.#last.viewerTimestamp : media.timestamp;
   }
 
-  /** After a hole or a new publisher: at a key frame, or at once without video. */
+  /** After a hole or a new publisher: at a key frame, or at once without video. Data says nothing about either. */
   #endsWait(media: MediaMessage): boolean {
+    if (media.kind === 'data') return false;
     if (media.kind !== 'key' && (this.gop.hasVideo || media.type === 9)) return false;
     this.#awaitsKey = false;
     return true;
