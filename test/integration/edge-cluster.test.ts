@@ -116,6 +116,34 @@ describe('a cluster of two origins and three edges', () => {
     await second.close();
   });
 
+  it('lets a publisher whose network went silent come back on another edge long before it is closed as idle', async () => {
+    const [a, b, c] = edges as [TestNode, TestNode, TestNode];
+    const first = await publishClip(a.rtmpUrl('live/silent'));
+    const viewers = await Promise.all([a, b, c].map((edge) => playStream(edge.rtmpUrl('live/silent'))));
+    await waitFor('frames', () => viewers.every((viewer) => viewer.frames(9).length > 30));
+    await assert.rejects(publishClip(c.rtmpUrl('live/silent')), refusedWith('NetStream.Publish.BadName'));
+    first.pause(); // its connection stays open, as one that was cut without a word
+    const { idleTimeoutMs } = loadConfig().rtmp;
+    const second = await waitFor('the name', () => publishClip(c.rtmpUrl('live/silent')), {
+      timeoutMs: idleTimeoutMs / 2,
+    });
+    await first.closed;
+    assert.deepEqual(
+      first.statuses.map(({ code }) => code),
+      ['NetStream.Publish.BadName'],
+    );
+    const counts = viewers.map((viewer) => viewer.frames(9).length);
+    await waitFor('frames of the second', () =>
+      viewers.every((viewer, i) => viewer.frames(9).length > (counts[i] ?? 0) + 50),
+    );
+    for (const viewer of viewers) {
+      assert.equal(viewer.isClosed, false);
+      assert.deepEqual(faultsOf(viewer), []);
+      viewer.close();
+    }
+    await second.close();
+  });
+
   it('gives nothing on the relay port to strangers', async () => {
     const [a] = edges as [TestNode];
     const publisher = await publishClip(a.rtmpUrl('live/secret'));

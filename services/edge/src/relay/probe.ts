@@ -19,7 +19,10 @@ export interface ProbeOptions {
 /** Hops of a probe's claim: all are used up, so a node that would have to pull the stream itself must refuse. */
 export const PROBE_HOPS = Number.MAX_SAFE_INTEGER;
 
-/** True when the node of `record` answers that it has the stream; false when it refuses, is away or takes too long. */
+/**
+ * True when the node of `record` answers that it has the publisher; false when it refuses, is away or takes too long, and
+ * when the publisher there has gone silent: what came of it by another network must not wait for it.
+ */
 export async function hasPublisher(record: StreamRecord, options: ProbeOptions): Promise<boolean> {
   const at = parseAddress(record.relay);
   if (!at) return false;

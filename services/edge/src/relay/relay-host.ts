@@ -44,15 +44,16 @@ export function relayHost(options: RelayHostOptions): SessionHost {
         onRefused('claim');
         return denied;
       }
+      const isQuestion = claim.hops === PROBE_HOPS;
       const known = streams().get(key);
-      const here = known?.publisher !== undefined;
+      const here = isQuestion ? streams().isPublished(key) : known?.publisher !== undefined;
       const isCircle = claim.node === node || (!here && claim.hops >= maxHops);
       if (isCircle || (!here && (!servesAsOrigin() || !(known?.source === 'relay' || canPull(key))))) {
-        if (claim.hops !== PROBE_HOPS) onRefused(isCircle ? 'hops' : 'stream-not-found');
+        if (!isQuestion) onRefused(isCircle ? 'hops' : 'stream-not-found');
         return { refused: 'stream-not-found', description: 'This node does not have the stream.' };
       }
-      if (claim.hops === PROBE_HOPS) {
-        // A question whether the stream is published here: answered, and nothing more.
+      if (isQuestion) {
+        // Answered, and nothing more.
         transport.begin({ hasAudio: true, hasVideo: true });
         return { end: () => {}, pause: () => {} };
       }

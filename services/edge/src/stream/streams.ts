@@ -76,6 +76,12 @@ export class Streams {
     return this.#streams.get(stream);
   }
 
+  /** True when `app/name` has a publisher here that would not give way to a new one: it has sent something lately. */
+  isPublished(stream: string): boolean {
+    const publisher = this.#streams.get(stream)?.publisher;
+    return publisher !== undefined && publisher.idleMs(Date.now()) < this.#options.staleAfterMs;
+  }
+
   /** One entry per stream. */
   snapshot(): StreamSnapshot[] {
     return this.list().map(({ hub, source }) => ({
