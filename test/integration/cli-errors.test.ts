@@ -40,10 +40,10 @@ describe('the command line', () => {
   it('helps: every command with its flags and examples, only the sections it reads', async () => {
     const { stdout, status } = await weir(['--help']);
     assert.equal(status, 0);
-    const commands = [...stdout.matchAll(/^ {2}([a-z]+) {2,}/gm)]
+    const commands = [...stdout.matchAll(/^ {2}([a-z-]+) {2,}/gm)]
       .map((match) => match[1] ?? '')
       .filter((name) => name !== 'help');
-    const expected = ['up', 'edge', 'ingest', 'store', 'migrate', 'sql', 'status', 'nodes'];
+    const expected = ['up', 'edge', 'ingest', 'store', 'migrate', 'sql', 'status', 'nodes', 'dead-letters'];
     assert.deepEqual(
       expected.filter((name) => !commands.includes(name)),
       [],
@@ -79,7 +79,7 @@ describe('the command line', () => {
       /^weir: ClickHouse does not answer at http:\/\/127\.0\.0\.1:1 .*weir up.*\[SQL_AWAY\]\n$/,
     );
     const none = await weir(['sql', '--data', folder(), 'SELECT 1']);
-    assert.match(none.stderr, /No system runs in .*\[SQL_NOTHING_RUNS\]/);
+    assert.match(none.stderr, /No system runs in .*\[NOTHING_RUNS\]/);
     const empty = await weir(['sql', ...NOWHERE.slice(0, 2)], { cwd: root, input: ' ; \n' });
     assert.match(empty.stderr, /\[SQL_EMPTY\]/);
     assert.deepEqual([away.status, none.status, empty.status], [1, 1, 1]);

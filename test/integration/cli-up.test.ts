@@ -114,7 +114,7 @@ describe('a supervisor that is killed outright', { skip: process.platform !== 'l
     system.child.kill('SIGKILL');
     await once(system.child, 'close');
     await waitFor('all parts gone', async () => (processesOf(dataDir).length === 0 ? true : undefined));
-    assert.match((await weir(['sql', '--data', dataDir, 'SELECT 1'])).stderr, /\[SQL_NOTHING_RUNS\]/);
+    assert.match((await weir(['sql', '--data', dataDir, 'SELECT 1'])).stderr, /\[NOTHING_RUNS\]/);
     const again = await weir(['up', '--data', dataDir, '--ports', 'auto', '--json', '--for', '0']);
     assert.equal(again.status, 0);
     assert.equal(again.stdout.trimEnd().split('\n').length, 1);

@@ -3,12 +3,15 @@ import { ClickHouseError, ClickHouseLogLevel, createClient, type DataFormat } fr
 import type { Config } from '@weir/contracts/config/schema';
 import { errorCode, errorMessage, WeirError } from '@weir/contracts/errors';
 
+/** UNKNOWN_QUERY_PARAMETER */
+const PARAMETER_MISSING = '456';
+
 /** A connection as the reading or the writing user. */
 export interface Database {
   /** Rows of a query as objects. */
   rows<Row>(query: string): Promise<Row[]>;
-  /** The answer as it comes, in `format` unless the query names one itself. */
-  stream(query: string, format: string): Promise<NodeJS.ReadableStream>;
+  /** The answer as it comes, in `format` unless the query names one itself; `parameters` are values of its `{name:Type}`. */
+  stream(query: string, format: string, parameters?: Readonly<Record<string, string>>): Promise<NodeJS.ReadableStream>;
   close(): Promise<void>;
 }
 
@@ -33,9 +36,13 @@ export function openDatabase(config: Config['clickhouse'], as: 'reader' | 'write
         throw databaseError(error, config.url);
       }
     },
-    async stream(query, format) {
+    async stream(query, format, parameters = {}) {
       try {
-        const answer = await client.exec({ query, clickhouse_settings: { default_format: format as DataFormat } });
+        const answer = await client.exec({
+          query,
+          query_params: { ...parameters },
+          clickhouse_settings: { default_format: format as DataFormat },
+        });
         return answer.stream;
       } catch (error) {
         throw databaseError(error, config.url);
@@ -48,13 +55,9 @@ export function openDatabase(config: Config['clickhouse'], as: 'reader' | 'write
 /** What the client throws as a sentence: away, refused, or ClickHouse's own words. */
 function databaseError(error: unknown, url: string): WeirError {
   if (error instanceof ClickHouseError) {
-    return new WeirError(
-      'SQL_FAILED',
-      `ClickHouse says: ${error.message.trim().replace(/\.$/, '')} (code ${error.code})`,
-      {
-        cause: error,
-      },
-    );
+    const words = error.message.trim().replace(/\.$/, '');
+    const mend = error.code === PARAMETER_MISSING ? '; --param name=value gives it' : '';
+    return new WeirError('SQL_FAILED', `ClickHouse says: ${words} (code ${error.code})${mend}`, { cause: error });
   }
   const code = errorCode(error);
   const why = code === 'ECONNREFUSED' ? 'nobody listens there' : errorMessage(error) || (code ?? 'no answer');

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { PartialConfig } from '@weir/contracts/config/schema';
+import { ConfigError } from '@weir/contracts/errors';
 
 /** Data directory unless `--data` says otherwise. */
 export const DATA_DIR = '.weir';
@@ -62,9 +63,17 @@ export function readRun(dataDir: string): RunState | undefined {
   return isAlive(state.pid) ? state : undefined;
 }
 
-/** The system in `dataDir`, or, when none is named, in `.weir` of this folder or the nearest one above it. */
+/**
+ * The system in `dataDir`, or, when none is named, in `.weir` of this folder or the nearest one above it.
+ * @throws ConfigError `NOTHING_RUNS` when a folder is named and nothing runs there: the configuration's defaults would then
+ * mean whatever listens on the usual ports, perhaps another system.
+ */
 export function findRun(dataDir: string | undefined, from = process.cwd()): RunState | undefined {
-  if (dataDir !== undefined) return readRun(resolve(from, dataDir));
+  if (dataDir !== undefined) {
+    const state = readRun(resolve(from, dataDir));
+    if (state) return state;
+    throw new ConfigError('NOTHING_RUNS', `No system runs in ${dataDir}: start one with weir up --data ${dataDir}.`);
+  }
   for (let folder = from; ; folder = dirname(folder)) {
     if (existsSync(join(folder, DATA_DIR, FILE))) return readRun(join(folder, DATA_DIR));
     if (folder === dirname(folder)) return undefined;

@@ -2,13 +2,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { WeirError } from '@weir/contracts/errors';
-import type { Database } from '../clickhouse.ts';
-import { print } from './print.ts';
+import { type Asking, print } from './print.ts';
 
 /** Options of {@link prompt}. */
-export interface PromptOptions {
-  database: Database;
-  format: string;
+export interface PromptOptions extends Asking {
   /** Where the history is kept; undefined: only as long as this prompt. */
   historyPath: string | undefined;
 }
@@ -17,7 +14,7 @@ const HISTORY_LINES = 1_000;
 const END = new Set(['exit', 'quit', '\\q']);
 
 /** Asks for queries and prints answers until `exit` or Ctrl-D. A query that fails is said, the prompt goes on. */
-export async function prompt({ database, format, historyPath }: PromptOptions): Promise<void> {
+export async function prompt({ historyPath, ...asking }: PromptOptions): Promise<void> {
   const history = historyPath !== undefined && existsSync(historyPath) ? readHistory(historyPath) : [];
   const terminal = createInterface({
     input: process.stdin,
@@ -44,15 +41,15 @@ export async function prompt({ database, format, historyPath }: PromptOptions): 
     const query = (pending + line).trim();
     pending = '';
     if (END.has(query.replace(/;$/, ''))) break;
-    if (query !== '') await answer(database, query, format);
+    if (query !== '') await answer(asking, query);
     terminal.prompt();
   }
   terminal.close();
 }
 
-async function answer(database: Database, query: string, format: string): Promise<void> {
+async function answer(asking: Asking, query: string): Promise<void> {
   try {
-    await print(database, query, format);
+    await print(asking, query);
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
     process.stdout.write(`${error.message} [${error.code}]\n`);
