@@ -10,7 +10,8 @@
 #   --no-packages   leave packages alone
 #   --no-start      start, stop and reload nothing
 #
-# Prints one line per change and at the end "changed: N". Exit status: 0 done, 1 failed, 2 wrong arguments.
+# Prints one line per change and at the end "changed: N". Exit status: 0 done, 1 failed, 2 wrong arguments. A unit that waits
+# for another machine is no failure: it is named, and systemd goes on trying.
 set -eu
 umask 022
 
@@ -29,7 +30,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 manifest=$here/manifest
-state=$root/var/lib/weir/infra
+# not below /var/lib/weir: that is the user weir's, and what stands here root believes
+state=$root/var/lib/weir-install
 store=$root/etc/weir/secrets.env
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -71,10 +73,18 @@ for name in $(entries secret | cut -d' ' -f1); do
     *) printf '%s=%s\n' "$name" "$value" >>"$work/kept" ;;
   esac
 done
-if [ -n "$missing" ]; then
-  for name in $missing; do echo "install.sh: secret $name is missing: $(entries secret | sed -n "s/^$name //p")" >&2; done
-  [ -n "$dry" ] || fail "give them with --secrets FILE, or put them as NAME=value lines into $store"
+for name in $missing; do echo "install.sh: secret $name is missing: $(entries secret | sed -n "s/^$name //p")" >&2; done
+absent=''
+entries needs >"$work/needs"
+while read -r path _ purpose; do
+  [ -e "$root$path" ] && continue
+  absent="$absent $path"
+  echo "install.sh: $path is missing: $purpose; put it there" >&2
+done <"$work/needs"
+if [ -n "$missing" ] && [ -z "$dry" ]; then
+  fail "give the secrets with --secrets FILE, or put them as NAME=value lines into $store"
 fi
+[ -z "$absent" ] || [ -n "$dry" ] || fail "nothing was changed: without$absent its services would not start"
 if ! cmp -s "$work/kept" "$store" && [ -s "$work/kept" ]; then
   change "+ secrets $store"
   if [ -z "$dry" ]; then
@@ -83,10 +93,28 @@ if ! cmp -s "$work/kept" "$store" && [ -s "$work/kept" ]; then
   fi
 fi
 
-# 2. Packages, all at once.
+# 2. Packages, all at once; before them their own units that would take the place of ours, which else are started at once.
 in_root() {
   if [ -n "$root" ]; then chroot "$root" "$@"; else "$@"; fi
 }
+# Tells systemd; a unit that does not come up stops nothing else: what it waits for may be another machine.
+failed=''
+control() {
+  [ -z "$dry" ] || return 0
+  systemctl "$@" || failed="$failed, systemctl $*"
+}
+units=$root/etc/systemd/system
+for unit in $(entries masked); do
+  [ "$(readlink "$units/$unit")" != /dev/null ] || continue
+  change "- unit $unit, for good"
+  if [ -n "$start" ]; then
+    control mask "$unit"
+    [ -n "$dry" ] || systemctl stop "$unit" 2>/dev/null || true
+    [ -n "$dry" ] || systemctl reset-failed "$unit" 2>/dev/null || true
+  elif [ -z "$dry" ]; then
+    mkdir -p "$units" && ln -sfn /dev/null "$units/$unit"
+  fi
+done
 if [ -n "$packages" ]; then
   lacking=''
   for name in $(entries package); do
@@ -121,10 +149,26 @@ done >"$work/folders"
 cat "$work/users" "$work/folders"
 changes=$((changes + $(cat "$work/users" "$work/folders" | wc -l)))
 
+# Keys that others put there: for one group alone, which may not have been there before.
+while read -r path group _; do
+  if [ "$group" = - ] || [ ! -e "$root$path" ]; then continue; fi
+  [ "$(in_root stat -c '%a %U:%G' "$path")" != "640 root:$group" ] || continue
+  change "~ $path for $group"
+  [ -z "$dry" ] || continue
+  in_root chown "root:$group" "$path"
+  chmod 0640 "$root$path"
+done <"$work/needs"
+
 # 4. Files: secrets filled in, written beside and renamed, so that no program ever reads half of one.
 while IFS='=' read -r name value; do
   echo "s/@secret:$name@/$value/g"
 done <"$work/kept" >"$work/fill"
+pending=$state/pending
+[ -n "$dry" ] || mkdir -p "$state"
+if [ -n "$start" ] && [ -s "$pending" ]; then
+  change '! what an earlier run that did not end has left to do'
+  cat "$pending" >>"$work/reactions"
+fi
 entries file | while read -r mode owner path verb unit; do
   target=$root$path
   sed -f "$work/fill" "$here/files$path" >"$work/file"
@@ -139,8 +183,10 @@ entries file | while read -r mode owner path verb unit; do
     if [ -n "$dry" ] && [ "$mode" != 0640 ]; then diff -u "$target" "$work/file" | sed '1,2d;s/^/    /' || true; fi
   fi
   echo change >>"$work/changed"
-  [ -z "$verb" ] || echo "$verb $unit" >>"$work/reactions"
+  echo "${verb:-reload} ${unit:-}" >>"$work/reactions"
   [ -n "$dry" ] && continue
+  # kept until it is done: a run that ends here leaves it to the next, which finds the file as it should be
+  echo "${verb:-reload} ${unit:-}" >>"$pending"
   [ -d "${target%/*}" ] || mkdir -p "${target%/*}"
   install -m "$mode" "$work/file" "$target.weir-new"
   [ "$owner" = root:root ] || in_root chown "$owner" "$path.weir-new"
@@ -148,23 +194,30 @@ entries file | while read -r mode owner path verb unit; do
 done
 [ ! -f "$work/changed" ] || changes=$((changes + $(wc -l <"$work/changed")))
 
-# 5. What an earlier run installed and this topology no longer has.
+# 5. What an earlier run installed and this topology no longer has: units are stopped while their files still say how.
+if [ -f "$state/units" ]; then
+  entries unit >"$work/units"
+  for unit in $(grep -vxFf "$work/units" "$state/units" || true); do
+    change "- unit $unit"
+    if [ -n "$start" ]; then
+      control disable --now "$unit"
+    elif [ -z "$dry" ]; then
+      rm -f "$units/multi-user.target.wants/$unit"
+    fi
+  done
+fi
 now() {
   entries file | cut -d' ' -f3
 }
 if [ -f "$state/files" ]; then
   now >"$work/now"
-  grep -vxFf "$work/now" "$state/files" >"$work/gone" || true
-  while read -r path; do
+  for path in $(grep -vxFf "$work/now" "$state/files" || true); do
     [ -e "$root$path" ] || continue
     change "- file $path"
-    [ -n "$dry" ] || rm -f "$root$path"
-  done <"$work/gone"
-fi
-gone_units=''
-if [ -f "$state/units" ]; then
-  entries unit >"$work/units"
-  gone_units=$(grep -vxFf "$work/units" "$state/units" || true)
+    [ -n "$dry" ] && continue
+    echo reload >>"$pending"
+    rm -f "$root$path"
+  done
 fi
 
 # 6. Weir itself.
@@ -177,7 +230,7 @@ entries software | while read -r path archive sum; do
   case $archive in
     http://* | https://*) curl -fsSL -o "$work/archive" "$archive" ;;
     *) cp "$archive" "$work/archive" ;;
-  esac
+  esac || fail "cannot fetch $archive"
   if [ -n "$sum" ]; then
     echo "$sum  $work/archive" | sha256sum -c --quiet >/dev/null 2>&1 || fail "$archive has not the checksum $sum"
   fi
@@ -188,55 +241,72 @@ entries software | while read -r path archive sum; do
     in_root sh -c "cd $path.new && npm install --omit=dev --ignore-scripts --no-audit --no-fund" >"$work/npm" 2>&1 || { cat "$work/npm" >&2 && fail 'npm install failed'; }
   fi
   echo "$archive $sum" >"$root$path.new/.installed"
+  for name in edge origin ingest agent; do
+    if grep -q "^unit weir-$name.service" "$manifest"; then echo "restart weir-$name.service" | tee -a "$work/reactions" >>"$pending"; fi
+  done
   rm -rf "$root$path.old"
   [ ! -e "$root$path" ] || mv "$root$path" "$root$path.old"
   mv "$root$path.new" "$root$path"
-  for name in edge origin ingest agent; do
-    if grep -q "^unit weir-$name.service" "$manifest"; then echo "restart weir-$name.service" >>"$work/reactions"; fi
-  done
 done
 [ ! -f "$work/software" ] || changes=$((changes + 1))
 
-# 7. Units: taken away, reacting to changed files (restart covers reload), started in order.
-control() {
-  if [ -n "$dry" ]; then return; fi
-  systemctl "$@" || fail "systemctl $* failed; see journalctl -u ${2:-}"
-}
-for unit in $gone_units; do
-  change "- unit $unit"
-  [ -z "$start" ] || control disable --now "$unit"
-done
+# 7. Units: reacting to changed files (restart covers reload), started in order. A start that fails is tried again by
+# systemd: whether a unit runs is asked once more at the end.
+: >"$work/again"
 if [ -n "$start" ]; then
-  if grep -q '^change' "$work/changed" 2>/dev/null; then control daemon-reload; fi
+  if [ -s "$work/reactions" ] || [ -s "$pending" ]; then control daemon-reload; fi
   sort -u "$work/reactions" >"$work/sorted"
   while read -r verb unit; do
+    [ -n "$unit" ] || continue
     if [ "$verb" = reload ] && grep -qx "restart $unit" "$work/sorted"; then continue; fi
     # not running yet: started below, with the new file
     systemctl is-active --quiet "$unit" || continue
     echo "! $verb $unit"
-    control "$verb" "$unit"
+    [ -z "$dry" ] || continue
+    echo acted >"$work/acted"
+    systemctl "$verb" "$unit" && continue
+    [ "$verb" = restart ] || echo "$verb $unit" >>"$work/again"
   done <"$work/sorted"
   for unit in $(entries unit); do
-    if systemctl is-enabled --quiet "$unit" 2>/dev/null && systemctl is-active --quiet "$unit"; then continue; fi
+    if systemctl is-enabled --quiet "$unit" 2>/dev/null; then
+      case $(systemctl is-active "$unit" || true) in active | activating | reloading) continue ;; esac
+    fi
     change "! start $unit"
-    control enable --now "$unit"
+    [ -z "$dry" ] || continue
+    echo acted >"$work/acted"
+    control enable "$unit"
+    systemctl start "$unit" || true
+  done
+  # a program that ends at once shows it within a second
+  [ ! -f "$work/acted" ] || sleep 1
+  for unit in $(entries unit); do
+    [ -z "$dry" ] || continue
+    case $(systemctl is-active "$unit" || true) in
+      active | reloading) ;;
+      activating) echo "? $unit does not run yet, systemd goes on trying: journalctl -u $unit" ;;
+      *) failed="$failed, $unit is down (journalctl -u $unit)" ;;
+    esac
   done
 elif [ -n "$root" ]; then
   for unit in $(entries unit); do
-    link=$root/etc/systemd/system/multi-user.target.wants/$unit
+    link=$units/multi-user.target.wants/$unit
     [ ! -L "$link" ] || continue
-    [ -f "$root/etc/systemd/system/$unit" ] || [ -f "$root/lib/systemd/system/$unit" ] || continue
+    [ -f "$units/$unit" ] || [ -f "$root/lib/systemd/system/$unit" ] || continue
     change "+ enable $unit"
     if [ -z "$dry" ]; then
       mkdir -p "$(dirname "$link")"
-      if [ -f "$root/etc/systemd/system/$unit" ]; then ln -s "/etc/systemd/system/$unit" "$link"; else ln -s "/lib/systemd/system/$unit" "$link"; fi
+      if [ -f "$units/$unit" ]; then ln -s "/etc/systemd/system/$unit" "$link"; else ln -s "/lib/systemd/system/$unit" "$link"; fi
     fi
   done
 fi
 
 if [ -z "$dry" ]; then
-  mkdir -p "$state"
   now >"$state/files"
   entries unit >"$state/units"
+  if [ -s "$work/again" ]; then
+    cp "$work/again" "$pending"
+    failed="$failed, $(tr '\n' ',' <"$work/again")"
+  elif [ -n "$start$root" ]; then rm -f "$pending"; fi
 fi
 echo "changed: $changes"
+[ -z "$failed" ] || fail "not all is well: ${failed#, }"

@@ -108,7 +108,7 @@ function reactionsOf(files: Map<string, string> | undefined): Map<string, string
 }
 
 function manifestChanges(before: Map<string, string> | undefined, after: Map<string, string> | undefined): string[] {
-  const relevant = (line: string) => /^(package|unit|secret|software|user) /.test(line);
+  const relevant = (line: string) => /^(masked|package|unit|secret|needs|software|user) /.test(line);
   const old = new Set(lines(before).filter(relevant));
   const fresh = new Set(lines(after).filter(relevant));
   return [

@@ -17,8 +17,8 @@ export interface OutputFile {
 }
 
 const INSTALL_SCRIPT = new URL('../install/install.sh', import.meta.url);
-/** Where Ansible and cloud-init leave a machine's folder on the machine. */
-const LANDING = '/var/lib/weir/rendered';
+/** Where Ansible and cloud-init leave a machine's folder on the machine: root's alone, because root runs what is in it. */
+const LANDING = '/var/lib/weir-install/rendered';
 
 /** All files of the folder, by path. */
 export function renderFolder(topology: Topology): OutputFile[] {
@@ -53,11 +53,13 @@ function manifest(topology: Topology, machine: RenderedMachine): string {
   const ours = machine.files.some((file) => file.group === WEIR_GROUP);
   const lines = [
     `# Machine ${machine.name} (${machine.roles.join(', ')}): what install.sh puts here.`,
+    ...machine.masked.map((unit) => `masked ${unit}`),
     ...machine.packages.map((name) => `package ${name}`),
     ...(ours ? [`user ${WEIR_GROUP} /var/lib/weir`] : []),
     'folder /etc/weir 0755 root:root',
     `folder /var/lib/weir 0750 ${ours ? `${WEIR_GROUP}:${WEIR_GROUP}` : 'root:root'}`,
     ...machine.secrets.map((secret) => `secret ${secret.name} ${secret.purpose}`),
+    ...machine.needs.map((file) => `needs ${file.path} ${file.group ?? '-'} ${file.purpose}`),
     ...machine.files.map((file) => fileLine(file)),
     ...(machine.software ? [`software ${path} ${archive} ${sha256}`.trimEnd()] : []),
     ...machine.units.map((unit) => `unit ${unit}`),
@@ -119,15 +121,14 @@ const ORDER: readonly (readonly [role: string, serial: number | string])[] = [
 ];
 
 function playbook(): string {
-  const plays = ORDER.map(([role, serial]) => ({
-    name: `Install ${role}`,
-    hosts: role,
-    serial,
+  const all = {
+    name: 'Bring each machine its folder',
+    hosts: 'all',
     gather_facts: false,
     become: true,
     tasks: [
       {
-        name: 'Bring the machine’s folder',
+        name: 'Bring the folder',
         'ansible.builtin.copy': {
           src: '../{{ inventory_hostname }}/',
           dest: `${LANDING}/`,
@@ -136,36 +137,54 @@ function playbook(): string {
         },
         check_mode: false,
       },
+    ],
+  };
+  const plays = ORDER.map(([role, serial]) => ({
+    name: `Install ${role}`,
+    hosts: role,
+    serial,
+    gather_facts: false,
+    become: true,
+    tasks: [
       {
-        name: 'Bring its secrets',
-        'ansible.builtin.copy': { src: '{{ weir_secrets }}', dest: `${LANDING}/secrets.env`, mode: '0600' },
-        when: 'weir_secrets is defined',
-        no_log: true,
-      },
-      {
-        name: 'Install',
-        'ansible.builtin.command': {
-          argv: [
-            'sh',
-            `${LANDING}/install.sh`,
-            "{{ ansible_check_mode | ternary('--dry-run', omit) }}",
-            "{{ (weir_secrets is defined) | ternary('--secrets', omit) }}",
-            `{{ (weir_secrets is defined) | ternary('${LANDING}/secrets.env', omit) }}`,
-          ],
-        },
-        register: 'install',
-        check_mode: false,
-        changed_when: "'changed: 0' not in install.stdout",
-      },
-      {
-        name: 'Take the secrets that were brought away again',
-        'ansible.builtin.file': { path: `${LANDING}/secrets.env`, state: 'absent' },
+        block: [
+          {
+            name: 'Bring its secrets',
+            'ansible.builtin.copy': { src: '{{ weir_secrets }}', dest: `${LANDING}/secrets.env`, mode: '0600' },
+            when: 'weir_secrets is defined',
+            no_log: true,
+            diff: false,
+            changed_when: false,
+            check_mode: false,
+          },
+          {
+            name: 'Install',
+            // `omit` does nothing for one item of a list, so the whole list is made here
+            'ansible.builtin.command': {
+              argv:
+                `{{ ['sh', '${LANDING}/install.sh'] + (['--dry-run'] if ansible_check_mode else []) + ` +
+                `(['--secrets', '${LANDING}/secrets.env'] if weir_secrets is defined else []) }}`,
+            },
+            register: 'install',
+            check_mode: false,
+            changed_when: "'changed: 0' not in install.stdout_lines",
+          },
+          { name: 'What it did', 'ansible.builtin.debug': { var: 'install.stdout_lines' } },
+        ],
+        always: [
+          {
+            name: 'Take the secrets that were brought away again',
+            'ansible.builtin.file': { path: `${LANDING}/secrets.env`, state: 'absent' },
+            changed_when: false,
+            check_mode: false,
+          },
+        ],
       },
     ],
   }));
   return `# ansible-playbook -i inventory.yaml site.yaml [-e weir_secrets=/path/secrets.env] [--check]
 # Rendered from the topology: change it there, render again.
-${stringify(plays, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+${stringify([all, ...plays], { lineWidth: 0, aliasDuplicateObjects: false })}`;
 }
 
 function secretsExample(machines: readonly RenderedMachine[]): string {

@@ -120,7 +120,9 @@ function service(machine: NamedMachine, content: string, secrets: readonly Neede
     content: header(machine.name, 'nats-server') + content,
     reaction: { verb: 'reload', unit: 'weir-nats.service' },
   };
-  return { packages: ['nats-server'], files: [file], units: ['weir-nats.service'], secrets };
+  // the package starts a server of its own, without configuration and on our port
+  const masked = ['nats-server.service'];
+  return { packages: ['nats-server'], masked, files: [file], units: ['weir-nats.service'], secrets };
 }
 
 function common(topology: Topology, machine: NamedMachine): string {

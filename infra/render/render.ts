@@ -24,7 +24,7 @@ import {
   type Plan,
 } from './plan.ts';
 import { nameServer } from './powerdns.ts';
-import type { Contribution, NeededSecret, RenderedMachine } from './rendered.ts';
+import type { Contribution, NeededFile, NeededSecret, RenderedMachine } from './rendered.ts';
 import { SYNC_UNIT, syncUnit } from './sync.ts';
 import { addressUnit, firewallUnit, ingestUnit, keepalivedDropIn, mediaUnit, natsUnit } from './systemd.ts';
 import { WEIGHTS_UNIT, weightFiles } from './weights.ts';
@@ -73,9 +73,34 @@ function renderMachine(plan: Plan, machine: NamedMachine): RenderedMachine {
     packages: [...new Set(['nftables', 'curl', ...parts.flatMap((part) => part.packages ?? [])])].sort(),
     files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
     units: ['weir-firewall.service', ...new Set(parts.flatMap((part) => part.units ?? []))],
-    secrets: unique(parts.flatMap((part) => part.secrets ?? [])),
+    secrets: uniqueBy(
+      'name',
+      parts.flatMap((part) => part.secrets ?? []),
+    ),
+    masked: [...new Set(parts.flatMap((part) => part.masked ?? []))],
+    needs: uniqueBy('path', certificates(plan, machine)),
     software: parts.some((part) => part.software === true),
   };
+}
+
+/** Certificates are others' to make and to bring; without them nothing that speaks TLS would start. */
+function certificates({ topology: { tls, clientTls } }: Plan, { roles }: NamedMachine): NeededFile[] {
+  const isNats = roles.includes('nats') || roles.includes('nats-leaf');
+  return [
+    ...(tls.enabled ? [{ path: tls.ca, purpose: 'the authority of the cluster’s certificates' }] : []),
+    ...(tls.enabled && isNats
+      ? [
+          { path: tls.cert, purpose: 'this machine’s certificate' },
+          { path: tls.key, group: 'nats', purpose: 'its key' },
+        ]
+      : []),
+    ...(clientTls.enabled && roles.includes('edge')
+      ? [
+          { path: clientTls.cert, purpose: 'the certificate that clients see' },
+          { path: clientTls.key, group: 'weir', purpose: 'its key' },
+        ]
+      : []),
+  ];
 }
 
 function director(plan: Plan, group: NamedGroup, machine: NamedMachine): Contribution {
@@ -151,9 +176,9 @@ function withUnit(contribution: Contribution, machine: NamedMachine): Contributi
   return { ...contribution, files: [...(contribution.files ?? []), natsUnit(machine)] };
 }
 
-/** By name; the purpose of the first that needs it. */
-function unique(secrets: readonly NeededSecret[]): NeededSecret[] {
-  const byName = new Map<string, NeededSecret>();
-  for (const secret of secrets) if (!byName.has(secret.name)) byName.set(secret.name, secret);
-  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+/** In order; the purpose of the first that needs it. */
+function uniqueBy<K extends string, T extends Record<K, string>>(key: K, items: readonly T[]): T[] {
+  const found = new Map<string, T>();
+  for (const item of items) if (!found.has(item[key])) found.set(item[key], item);
+  return [...found.values()].sort((a, b) => (a[key] < b[key] ? -1 : 1));
 }

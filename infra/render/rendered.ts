@@ -26,6 +26,14 @@ export interface NeededSecret {
   purpose: string;
 }
 
+/** A file that a machine needs and nobody renders, and what for. */
+export interface NeededFile {
+  path: string;
+  /** Group that alone may read it besides root; none = it is no secret. */
+  group?: string;
+  purpose: string;
+}
+
 /** What one role brings to a machine; several roles add up. */
 export interface Contribution {
   /** Debian packages. */
@@ -34,6 +42,8 @@ export interface Contribution {
   /** Units enabled and started, in this order. */
   units?: readonly string[];
   secrets?: readonly NeededSecret[];
+  /** Units of Debian's packages that would take a port of ours; they never start. */
+  masked?: readonly string[];
   /** Listeners and who may reach them. */
   openings?: readonly Opening[];
   /** Whether Weir's own software runs here. */
@@ -59,6 +69,9 @@ export interface RenderedMachine {
   files: readonly RenderedFile[];
   units: readonly string[];
   secrets: readonly NeededSecret[];
+  masked: readonly string[];
+  /** By path. */
+  needs: readonly NeededFile[];
   software: boolean;
 }
 

@@ -106,6 +106,7 @@ User=weir
 Group=${WEIR_GROUP}
 WorkingDirectory=/var/lib/weir
 StateDirectory=weir
+StateDirectoryMode=0750
 Environment=NODE_ENV=production
 ${trust}Restart=always
 RestartSec=1

@@ -184,6 +184,21 @@ describe('rendered files, judged by the programs that read them', () => {
     assert.equal(syntax.status, 0, syntax.stdout + syntax.stderr);
     assert.doesNotMatch(syntax.stderr, /WARNING/, syntax.stderr);
     assert.match(run('--list-hosts').stdout, /Install edge[\s\S]*?hosts \(5\)/);
+    // what it would run, as Ansible fills it in (test/ha/part-machines.ts runs all of it)
+    const argv = /argv: "(.*)"$/m.exec(readFileSync(join(ansible, 'site.yaml'), 'utf8'))?.[1] ?? 'none';
+    const filled = spawnSync(
+      'ansible',
+      ['-i', 'localhost,', '-c', 'local', '--check', 'localhost', '-m', 'debug', '-a', `msg="${argv}"`],
+      {
+        encoding: 'utf8',
+      },
+    );
+    const [, said] = /"msg": (\[[\s\S]*?\])/.exec(filled.stdout) ?? [];
+    assert.deepEqual(
+      JSON.parse(said ?? '[]'),
+      ['sh', '/var/lib/weir-install/rendered/install.sh', '--dry-run'],
+      filled.stdout,
+    );
   });
 
   it('cloud-init’s user data holds the whole folder', () => {
@@ -193,7 +208,7 @@ describe('rendered files, judged by the programs that read them', () => {
     };
     assert.match(readFileSync(join(root, 'cloud-init.yaml'), 'utf8'), /^#cloud-config\n/);
     for (const path of ['install.sh', 'manifest', 'files/etc/weir/edge.yaml']) {
-      const entry = data.write_files.find((file) => file.path === `/var/lib/weir/rendered/${path}`);
+      const entry = data.write_files.find((file) => file.path === `/var/lib/weir-install/rendered/${path}`);
       assert.equal(entry?.content, readFileSync(join(root, path), 'utf8'));
     }
   });

@@ -22,9 +22,15 @@ import { writeSecrets } from '@weir/infra/render/secrets';
 import { writeFolder } from '@weir/infra/render/write';
 
 const example = readFileSync(new URL('../../infra/topology.example.yaml', import.meta.url), 'utf8');
-/** Says what it was told, and that nothing runs yet or everything does. */
-const SYSTEMCTL =
-  '#!/bin/sh\necho "$*" >>/var/tmp/told\ncase $1 in is-active | is-enabled) [ -f /var/tmp/running ] ;; esac\n';
+/** Says what it was told; what was started runs. (Units under a real systemd: test/ha/part-machines.ts.) */
+const SYSTEMCTL = `#!/bin/sh
+echo "$*" >>/var/tmp/told
+for unit; do :; done
+case $1 in
+  start) touch /var/tmp/runs-$unit ;;
+  is-active | is-enabled) [ -f /var/tmp/runs-$unit ] || exit 3; [ "$2" = --quiet ] || echo active ;;
+esac
+`;
 
 const work = mkdtempSync(join(tmpdir(), 'weir-install-'));
 const why = whyNot();
@@ -80,20 +86,22 @@ describe('the install script', { skip: why ?? false }, () => {
     const script = `set -e
 R=${work}/root; mkdir -p $R ${layers}/upper ${layers}/work
 mount -t overlay overlay -o lowerdir=/,upperdir=${layers}/upper,workdir=${layers}/work $R
-mount --bind /proc $R/proc; mount --bind /dev $R/dev; mkdir -p $R${work}; mount --bind ${work} $R${work}
+mount --bind /proc $R/proc; mount --bind /dev $R/dev; mkdir -p $R${work} $R/etc/weir/tls; mount --bind ${work} $R${work}
+touch $R/etc/weir/tls/ca.pem
 install() { sh ${edge}/install.sh --no-packages "$@"; }
 ${lines}`;
     const result = spawnSync('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], { encoding: 'utf8' });
     return { status: result.status, output: result.stdout + result.stderr };
   }
 
-  it('names every missing secret and changes nothing', () => {
+  it('names every secret and certificate that is missing and changes nothing', () => {
     const { status, output } = inRoot(
-      'install --root $R && exit 9; [ ! -e $R/etc/weir ] && [ ! -e $R/opt/weir ] && exit 1',
+      'rm -r $R/etc/weir; install --root $R && exit 9; [ ! -e $R/etc/weir ] && [ ! -e $R/opt/weir ] && exit 1',
     );
     assert.equal(status, 1, output);
     assert.match(output, /secret RELAY_KEY is missing: relays between members/);
     assert.match(output, /secret NATS_PASSWORD_NODE is missing/);
+    assert.match(output, /\/etc\/weir\/tls\/ca\.pem is missing: the authority of the cluster’s certificates/);
     assert.match(output, /--secrets FILE/);
   });
 
@@ -148,14 +156,29 @@ sh ${work}/later/install.sh --no-packages --root $R; rm -r ${work}/later; [ ! -e
     writeFileSync(join(work, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
     const { status, output } = inRoot(`cp ${work}/systemctl $R/usr/local/bin/systemctl; export PATH=/usr/local/bin:$PATH
 chroot $R sh ${edge}/install.sh --no-packages --secrets ${work}/secrets.env >/dev/null; cat $R/var/tmp/told; echo ---
-rm $R/var/tmp/told; touch $R/var/tmp/running; echo '# x' >>$R/etc/weir/firewall.nft; echo '# x' >>$R/etc/weir/edge.yaml
+rm $R/var/tmp/told; echo '# x' >>$R/etc/weir/firewall.nft; echo '# x' >>$R/etc/weir/edge.yaml
 chroot $R sh ${edge}/install.sh --no-packages; echo ---; grep -v ^is- $R/var/tmp/told; echo ---
 rm $R/var/tmp/told; chroot $R sh ${edge}/install.sh --no-packages; grep -v ^is- $R/var/tmp/told || true`);
     assert.equal(status, 0, output);
     const [first = '', second = '', told = '', third = ''] = output.split('---\n');
-    const started = [...first.matchAll(/^enable --now (\S+)$/gm)].map((match) => match[1]);
+    const started = [...first.matchAll(/^start (\S+)$/gm)].map((match) => match[1]);
     assert.deepEqual(started, ['weir-firewall.service', 'weir-address.service', 'weir-edge.service']);
     assert.match(second, /! reload weir-firewall\.service\n! restart weir-edge\.service\nchanged: 2/);
+    assert.equal(told, 'daemon-reload\nreload weir-firewall.service\nrestart weir-edge.service\n');
+    assert.equal(third, 'changed: 0\n');
+  });
+
+  it('puts in force what a run that failed half-way had changed', () => {
+    writeFileSync(join(work, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
+    const { status, output } = inRoot(`cp ${work}/systemctl $R/usr/local/bin/systemctl; export PATH=/usr/local/bin:$PATH
+chroot $R sh ${edge}/install.sh --no-packages --secrets ${work}/secrets.env >/dev/null
+echo '# x' >>$R/etc/weir/firewall.nft; rm $R/opt/weir/.installed; mv ${archive} ${archive}.away
+chroot $R sh ${edge}/install.sh --no-packages 2>&1 && exit 9; mv ${archive}.away ${archive}; rm $R/var/tmp/told
+chroot $R sh ${edge}/install.sh --no-packages; echo ---; grep -v ^is- $R/var/tmp/told; rm $R/var/tmp/told; echo ---
+chroot $R sh ${edge}/install.sh --no-packages; grep -v ^is- $R/var/tmp/told || true`);
+    assert.equal(status, 0, output);
+    const [failed = '', told = '', third = ''] = output.split('---\n');
+    assert.match(failed, /~ file \/etc\/weir\/firewall\.nft[\s\S]*install\.sh: cannot fetch .*weir\.tar\.gz/);
     assert.equal(told, 'daemon-reload\nreload weir-firewall.service\nrestart weir-edge.service\n');
     assert.equal(third, 'changed: 0\n');
   });
