@@ -84,6 +84,11 @@ function diffMachine(
   return { machine, kind, files, manifest: kind === 'changed' ? manifestChanges(before, after) : [], effects };
 }
 
+/** Names of the machines in a folder. */
+export function machinesOf(files: readonly OutputFile[]): string[] {
+  return [...byMachine(files).keys()];
+}
+
 function byMachine(files: readonly OutputFile[]): Map<string, Map<string, string>> {
   const machines = new Map<string, Map<string, string>>();
   const named = new Set(files.filter((file) => file.path.endsWith('/manifest')).map((file) => file.path.split('/')[0]));

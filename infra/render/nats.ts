@@ -34,7 +34,7 @@ ${
   members.length > 1
     ? `
 cluster {
-  name: ${topology.cluster}
+  name: "${topology.cluster}"
   host: ${machine.address}
   port: ${ports.natsCluster}
 ${tls(topology, '  ', true)}  routes: [
@@ -127,7 +127,7 @@ function service(machine: NamedMachine, content: string, secrets: readonly Neede
 
 function common(topology: Topology, machine: NamedMachine): string {
   return `
-server_name: ${machine.name}
+server_name: "${machine.name}"
 host: 0.0.0.0
 port: ${topology.ports.nats}
 http: 127.0.0.1:${topology.ports.natsMonitor}
@@ -175,7 +175,7 @@ ${list(user.subscribe ?? [])}          ] }
 `
     : '';
   return `      {
-        user: ${user.name}
+        user: "${user.name}"
         password: "${secretReference(user.secret)}"
 ${rights}      }
 `;

@@ -183,7 +183,7 @@ describe('agents', () => {
     const conf = rendered
       .find((machine) => machine.name === 'fra-s2')
       ?.files.find((one) => one.path === '/etc/weir/nats-server.conf')?.content;
-    const rights = /user: agent\n[\s\S]*?permissions \{([\s\S]*?)\n {8}\}/.exec(conf ?? '')?.[1] ?? '';
+    const rights = /user: "agent"\n[\s\S]*?permissions \{([\s\S]*?)\n {8}\}/.exec(conf ?? '')?.[1] ?? '';
     assert.match(rights, /"weir\.telemetry\.\*\.\*\.\*"/);
     const written = [...rights.matchAll(/^ *"(\$KV\..*|weir\..*)"$/gm)].map((match) => match[1]);
     assert.deepEqual([...new Set(written)], ['weir.telemetry.*.*.*', '$KV.weir_agents.*', 'weir.cluster.rival.*']);

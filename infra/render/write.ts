@@ -13,7 +13,7 @@ const MARKER = '.weir-rendered';
  */
 export function writeFolder(folder: string, files: readonly OutputFile[]): { written: number; removed: number } {
   const known = new Set(files.map((file) => file.path));
-  if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, MARKER))) {
+  if (existsSync(folder) && readdirSync(folder).length > 0 && !isRendered(folder)) {
     throw new WeirError(
       'INFRA_FOREIGN_FOLDER',
       `${folder} holds files that were not rendered; choose an empty folder, because old rendered files are removed from it.`,
@@ -33,6 +33,11 @@ export function writeFolder(folder: string, files: readonly OutputFile[]): { wri
     written += 1;
   }
   return { written, removed: stale.length };
+}
+
+/** Whether `folder` is one that {@link writeFolder} wrote. */
+export function isRendered(folder: string): boolean {
+  return existsSync(join(folder, MARKER));
 }
 
 /** The rendered files in `folder`, by path; none when it is missing. */

@@ -1,12 +1,12 @@
 /** `weir infra`: one topology file to everything each machine needs, and what a change of it would do. */
-import { existsSync } from 'node:fs';
 import { ConfigError } from '@weir/contracts/errors';
 import { loadTopology } from '@weir/contracts/topology/load';
+import { closestName } from '@weir/contracts/topology/names';
 import type { Topology } from '@weir/contracts/topology/schema';
-import { diffFolders, type MachineChange } from '@weir/infra/render/diff';
+import { diffFolders, type MachineChange, machinesOf } from '@weir/infra/render/diff';
 import { renderFolder } from '@weir/infra/render/folder';
 import { writeSecrets } from '@weir/infra/render/secrets';
-import { readFolder, writeFolder } from '@weir/infra/render/write';
+import { isRendered, readFolder, writeFolder } from '@weir/infra/render/write';
 import type { CliCommand, Invocation } from '../cli-command.ts';
 
 const DEFAULT_OUT = 'rendered';
@@ -73,9 +73,11 @@ function render(topology: Topology, { options }: Invocation): number {
 }
 
 function diff(topology: Topology, { options }: Invocation): number {
-  const changes = diffFolders(earlier(options), renderFolder(topology)).filter(
-    (change) => options.machine === undefined || change.machine === options.machine,
-  );
+  const before = earlier(options);
+  const after = renderFolder(topology);
+  const { machine } = options;
+  if (typeof machine === 'string') mustKnow(machine, [...machinesOf(before), ...machinesOf(after)]);
+  const changes = diffFolders(before, after).filter((change) => machine === undefined || change.machine === machine);
   if (options.json === true) print(JSON.stringify(changes));
   else if (changes.length === 0) print('No machine changes.');
   else for (const change of changes) printChange(change);
@@ -85,13 +87,20 @@ function diff(topology: Topology, { options }: Invocation): number {
 function earlier(options: Invocation['options']): ReturnType<typeof readFolder> {
   if (typeof options.against === 'string') return renderFolder(loadTopology(options.against).topology);
   const out = String(options.out);
-  if (!existsSync(out)) {
+  if (!isRendered(out)) {
     throw new ConfigError(
       'INFRA_NO_FOLDER',
       `There is no rendered folder ${out} to compare with; give --out or --against.`,
     );
   }
   return readFolder(out);
+}
+
+/** @throws ConfigError `INFRA_NO_MACHINE`: nothing would look like no change. */
+function mustKnow(machine: string, known: readonly string[]): void {
+  if (known.includes(machine)) return;
+  const words = `There is no machine "${machine}", before or after${closestName(machine, known)}`;
+  throw new ConfigError('INFRA_NO_MACHINE', words.endsWith('?') ? words : `${words}.`);
 }
 
 function printChange({ machine, kind, files, manifest, effects }: MachineChange): void {

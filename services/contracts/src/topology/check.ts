@@ -1,7 +1,9 @@
 /** What a schema can't say: whether the parts of a topology fit together. `load.ts` comes before, rendering after. */
 
+import { checkNames } from './check-names.ts';
+import { checkPorts } from './check-ports.ts';
 import { closestName } from './names.ts';
-import { isAddress, isInNetwork, isMac, parseNetwork, parseSpeed } from './network.ts';
+import { isAddress, isEndOfNetwork, isInNetwork, isMac, parseNetwork, parseSpeed } from './network.ts';
 import type { Topology } from './schema.ts';
 
 /** One thing that is wrong or doubtful; `path` is the key in the file, dots between. */
@@ -20,6 +22,7 @@ export function checkTopology(topology: Topology): { problems: Problem[]; warnin
   const warn = (code: string, path: string, message: string) =>
     warnings.push({ code: `TOPOLOGY_${code}`, path, message });
   checkSites(topology, report);
+  checkNames(topology, report);
   checkAddresses(topology, report);
   checkMachines(topology, report);
   checkGroups(topology, report);
@@ -29,24 +32,30 @@ export function checkTopology(topology: Topology): { problems: Problem[]; warnin
   return { problems, warnings };
 }
 
-type Report = (code: string, path: string, message: string) => void;
+/** Takes a problem: its code without `TOPOLOGY_`, the key, the sentence's end. */
+export type Report = (code: string, path: string, message: string) => void;
 
 function checkSites({ sites, admin }: Topology, report: Report): void {
   for (const [name, site] of Object.entries(sites)) {
-    if (!parseNetwork(site.network))
-      report('NETWORK', `sites.${name}.network`, `"${site.network}" is no network like 10.0.0.0/24`);
+    if (!parseNetwork(site.network)) report('NETWORK', `sites.${name}.network`, noNetwork(site.network));
   }
   admin.networks.forEach((network, at) => {
-    if (!parseNetwork(network))
-      report('NETWORK', `admin.networks.${at}`, `"${network}" is no network like 10.0.0.0/24`);
+    if (!parseNetwork(network)) report('NETWORK', `admin.networks.${at}`, noNetwork(network));
   });
 }
+
+function noNetwork(text: string): string {
+  return text.includes(':') ? `${text} ${IPV6}` : `"${text}" is no network like 10.0.0.0/24`;
+}
+
+const IPV6 = 'is IPv6; what is rendered for directors, firewalls and zones speaks IPv4 only';
 
 /** Each address and hardware address stands once, is one, and lies on the link of its site. */
 function checkAddresses({ sites, groups, machines }: Topology, report: Report): void {
   const used = new Map<string, string>();
   const take = (address: string, path: string) => {
-    if (!isAddress(address)) return report('ADDRESS', path, `"${address}" is no IPv4 address`);
+    if (!isAddress(address))
+      return report('ADDRESS', path, address.includes(':') ? `${address} ${IPV6}` : `"${address}" is no IPv4 address`);
     const other = used.get(address);
     if (other !== undefined) return report('ADDRESS_TWICE', path, `${address} is already used by ${other}`);
     used.set(address, path);
@@ -56,6 +65,8 @@ function checkAddresses({ sites, groups, machines }: Topology, report: Report): 
     if (site && isAddress(address) && parseNetwork(site.network) && !isInNetwork(address, site.network)) {
       report('OFF_LINK', path, `${address} is outside ${site.network}, the link of site ${siteName}`);
     }
+    if (site && isEndOfNetwork(address, site.network))
+      report('ADDRESS', path, `${address} is the first or last of ${site.network}: no machine can have it`);
   };
   const macs = new Map<string, string>();
   for (const [name, machine] of Object.entries(machines)) {
@@ -190,33 +201,6 @@ function checkGroups({ sites, groups, machines, hiding }: Topology, report: Repo
   }
 }
 
-/** Listeners that may meet on one machine, or on one virtual address, differ. */
-function checkPorts({ ports, machines }: Topology, report: Report): void {
-  const distinct = (keys: (keyof Topology['ports'])[], where: string) => {
-    const seen = new Map<number, string>();
-    for (const key of keys) {
-      const other = seen.get(ports[key]);
-      if (other !== undefined) report('PORT_TWICE', `ports.${key}`, `${ports[key]} is already ports.${other} ${where}`);
-      seen.set(ports[key], key);
-    }
-  };
-  distinct(['rtmp', 'rtmpHidden'], 'on an edge: hiding needs two');
-  distinct(['rtmp', 'http', 'rtmps', 'https'], 'on the virtual address');
-  distinct(['rtmps', 'rtmpsHidden'], 'on an edge: hiding needs two');
-  distinct(['rtmpHidden', 'node', 'rtmpsHidden', 'nodeTls', 'relay'], 'on an edge');
-  distinct(['originRtmp', 'originNode', 'originRelay'], 'on an origin');
-  distinct(['nats', 'natsCluster', 'natsLeaf', 'natsMonitor'], 'on a NATS server');
-  distinct(['clickhouse', 'clickhouseNative', 'keeper', 'keeperRaft'], 'on a ClickHouse server');
-  const both = Object.values(machines).some(
-    (machine) => machine.roles.includes('edge') && machine.roles.includes('origin'),
-  );
-  if (both)
-    distinct(
-      ['rtmpHidden', 'node', 'rtmpsHidden', 'nodeTls', 'relay', 'originRtmp', 'originNode', 'originRelay'],
-      'on a machine that is edge and origin',
-    );
-}
-
 function checkDns({ dns, groups, machines }: Topology, report: Report, warn: Report): void {
   const servers = Object.entries(machines).filter(([, machine]) => machine.roles.includes('dns'));
   if (dns.zone === '') {
@@ -233,9 +217,10 @@ function checkDns({ dns, groups, machines }: Topology, report: Report, warn: Rep
     const path = `dns.records.${at}`;
     if (!/^(@|[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)$/i.test(record.name))
       report('RECORD_NAME', `${path}.name`, `"${record.name}" is no name in a zone`);
-    if (names.has(record.name) || /^ns\d+$/.test(record.name))
+    const name = record.name.toLowerCase();
+    if (names.has(name) || /^(ns\d+|_health)$/.test(name))
       report('RECORD_TWICE', `${path}.name`, `${record.name} is already a name of the zone`);
-    names.add(record.name);
+    names.add(name);
     for (const group of [...record.groups, ...record.backup]) {
       if (!groups[group])
         report('GROUP', path, `there is no group "${group}"${closestName(group, Object.keys(groups))}`);

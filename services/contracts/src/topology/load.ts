@@ -52,11 +52,8 @@ export function parseTopology(content: string, where: string): LoadedTopology {
   const unknown = unknownKeys(TopologySchema as LooseSchema, raw, []);
   if (unknown.length > 0) throw new TopologyError(where, unknown);
   const topology = withDefaults(raw);
-  const wrong = Value.Errors(TopologySchema, topology).map((error): Problem => {
-    const path = error.instancePath.slice(1).replaceAll('/', '.') || 'topology';
-    return { code: 'TOPOLOGY_VALUE', path, message: `${error.message}, but is ${show(topology, path)}` };
-  });
-  if (wrong.length > 0) throw new TopologyError(where, nearestOnly(wrong));
+  const wrong = wrongValues(topology);
+  if (wrong.length > 0) throw new TopologyError(where, wrong);
   const { problems, warnings } = checkTopology(topology);
   if (problems.length > 0) throw new TopologyError(where, problems);
   return { topology, warnings };
@@ -114,9 +111,26 @@ function unknownKey(schema: LooseSchema, key: string, path: string[]): Problem {
   };
 }
 
-/** One problem per place: a union reports each of its branches. */
-function nearestOnly(problems: Problem[]): Problem[] {
-  return [...new Map(problems.map((problem) => [problem.path, problem])).values()];
+/** One problem per place: of a list of known words, the library reports that it is none, one error for each. */
+function wrongValues(topology: Topology): Problem[] {
+  const problems = new Map<string, Problem>();
+  const words = new Map<string, string[]>();
+  for (const error of Value.Errors(TopologySchema, topology)) {
+    const path = error.instancePath.slice(1).replaceAll('/', '.') || 'topology';
+    let message = `${error.message}, but is ${show(topology, path)}`;
+    if (error.keyword === 'const') {
+      const known = [...(words.get(path) ?? []), String(error.params.allowedValue)];
+      words.set(path, known);
+      message = `${show(topology, path)} is none of ${known.join(', ')}`;
+    } else if (words.has(path)) continue;
+    problems.set(path, { code: 'TOPOLOGY_VALUE', path, message });
+  }
+  for (const [path, known] of words) {
+    const problem = problems.get(path);
+    const value = show(topology, path).replaceAll('"', '');
+    if (problem) problem.message += closestName(value, known);
+  }
+  return [...problems.values()];
 }
 
 function show(value: unknown, path: string): string {

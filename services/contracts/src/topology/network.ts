@@ -22,6 +22,15 @@ export function isInNetwork(address: string, network: string): boolean {
   return list.check(address);
 }
 
+/** Whether `address` is the network's own or its broadcast address; links of two addresses or one have neither. */
+export function isEndOfNetwork(address: string, network: string): boolean {
+  const parsed = parseNetwork(network);
+  if (!parsed || parsed.prefix > 30 || !isInNetwork(address, network)) return false;
+  const size = 2 ** (32 - parsed.prefix);
+  const place = addressNumber(address) % size;
+  return place === 0 || place === size - 1;
+}
+
 /** True for `52:54:00:12:34:56`. */
 export function isMac(text: string): boolean {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text);
