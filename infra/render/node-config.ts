@@ -21,12 +21,15 @@ import { header, type RenderedFile } from './rendered.ts';
 /** Group of Weir's processes: may read their configuration, with the secrets in it. */
 export const WEIR_GROUP = 'weir';
 
+/** What the player shows ingest. It stands in every page, so it keeps other pages out and no attacker. */
+export const FARO_SECRET = 'FARO_KEY';
+
 const EDGE_CONNECTIONS = 8_000;
 const ORIGIN_CONNECTIONS = 10_000;
 const DNS_PORT = 53;
 
 export function edgeConfig(plan: Plan, machine: NamedMachine): RenderedFile {
-  const { ports, clientTls } = plan.topology;
+  const { ports, clientTls, faro } = plan.topology;
   const hidden = groupOf(plan, machine) !== undefined;
   return mediaConfig(plan, machine, 'edge', {
     rtmp: {
@@ -36,6 +39,7 @@ export function edgeConfig(plan: Plan, machine: NamedMachine): RenderedFile {
     http: { port: ports.node, ...(clientTls.enabled ? { tlsPort: ports.nodeTls } : {}) },
     ...(clientTls.enabled ? { tls: { certFile: clientTls.cert, keyFile: clientTls.key } } : {}),
     relay: { port: ports.relay },
+    ...(faro.url === '' ? {} : { player: { faroUrl: faro.url, faroKey: secretReference(FARO_SECRET) } }),
     limits: { connections: machine.connections ?? EDGE_CONNECTIONS },
   });
 }
@@ -66,12 +70,15 @@ function mediaConfig(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin',
 }
 
 export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
-  const { ports } = plan.topology;
+  const { ports, faro } = plan.topology;
   const stores = withRole(plan, 'clickhouse');
   const own = stores.find((store) => store.site === machine.site) ?? stores[0];
   return configFile(machine, 'ingest', {
     ...common(plan, machine),
     ingest: { port: ports.ingest, name: machine.name },
+    ...(faro.url === ''
+      ? {}
+      : { faro: { keys: [`player=${secretReference(FARO_SECRET)}`], ...(faro.open ? {} : { trustProxy: true }) } }),
     nats: nats(plan, machine, 'ingest', 'NATS_PASSWORD_INGEST'),
     clickhouse: {
       url: `http://${own?.address ?? '127.0.0.1'}:${ports.clickhouse}`,

@@ -280,6 +280,19 @@ describe('options of the topology', () => {
     assert.doesNotMatch(file('', 'fra-d1/files/etc/keepalived/keepalived.conf'), /lvs_sync_daemon/);
   });
 
+  it('sends viewers’ measurements through a proxy, or straight to ingest when that is open, or nowhere', () => {
+    const of = (faro: string, path: string) =>
+      folderOf(path, renderFolder(topology((base) => base.replace(/^faro: .*$/m, faro))));
+    const open = 'faro: { url: http://198.51.100.7:4318/faro/collect, open: true }';
+    assert.match(file('', 'fra-e1/files/etc/weir/edge.yaml'), /faroUrl: https:.*\n {2}faroKey: "@secret:FARO_KEY@"/);
+    assert.match(file('', 'fra-s1/files/etc/weir/ingest.yaml'), /- player=@secret:FARO_KEY@\n {2}trustProxy: true/);
+    assert.match(file('', 'fra-s1/files/etc/weir/firewall.nft'), /ip saddr \{.*\} tcp dport 4318 accept/);
+    assert.doesNotMatch(of(open, 'fra-s1/files/etc/weir/ingest.yaml'), /trustProxy/);
+    assert.match(of(open, 'fra-s1/files/etc/weir/firewall.nft'), /^ *tcp dport 4318 accept/m);
+    assert.doesNotMatch(of('', 'fra-e1/files/etc/weir/edge.yaml'), /faro/);
+    assert.doesNotMatch(of('', 'fra-e1/manifest'), /FARO_KEY/);
+  });
+
   it('adverts to partners’ addresses when told so', () => {
     const conf = file('vrrp: { unicast: true }', 'fra-d1/files/etc/keepalived/keepalived.conf');
     assert.match(conf, /unicast_src_ip 10\.20\.0\.11\n {2}unicast_peer \{\n {4}10\.20\.0\.12\n {2}\}/);

@@ -10,7 +10,7 @@ import { grafana } from './grafana.ts';
 import { keepalivedConf } from './keepalived.ts';
 import { directorKernel, mediaKernel, serviceKernel } from './kernel.ts';
 import { natsLeaf, natsMember } from './nats.ts';
-import { edgeConfig, ingestConfig, originConfig } from './node-config.ts';
+import { edgeConfig, FARO_SECRET, ingestConfig, originConfig } from './node-config.ts';
 import {
   directedGroup,
   groupOf,
@@ -133,7 +133,7 @@ function edge(plan: Plan, machine: NamedMachine): Contribution {
       ...(group ? [addressUnit(machine, group)] : []),
     ],
     units: [...(group ? ['weir-address.service'] : []), 'weir-edge.service'],
-    secrets: mediaSecrets(plan, machine, 'edge'),
+    secrets: [...mediaSecrets(plan, machine, 'edge'), ...faroSecret(plan)],
     openings: [...(group ? [] : [open]), relayOpening(plan, ports.relay)],
     software: true,
   };
@@ -158,7 +158,8 @@ function mediaSecrets(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin'
 }
 
 function ingest(plan: Plan, machine: NamedMachine): Contribution {
-  const { ports } = plan.topology;
+  const { ports, faro } = plan.topology;
+  const isOpen = faro.url !== '' && faro.open;
   return {
     files: [ingestConfig(plan, machine), ingestUnit(plan, machine)],
     units: ['weir-ingest.service'],
@@ -166,10 +167,19 @@ function ingest(plan: Plan, machine: NamedMachine): Contribution {
       { name: 'NATS_PASSWORD_INGEST', purpose: 'ingest in NATS' },
       { name: 'CLICKHOUSE_PASSWORD', purpose: 'the user that writes to ClickHouse' },
       { name: 'CLICKHOUSE_PASSWORD_READ', purpose: 'the user that only reads from ClickHouse' },
+      ...faroSecret(plan),
     ],
-    openings: [innerOpening(plan, [ports.ingest], 'telemetry')],
+    openings: [
+      isOpen
+        ? { ports: [ports.ingest], protocol: 'tcp', from: 'any', comment: 'telemetry and viewers’ measurements' }
+        : innerOpening(plan, [ports.ingest], 'telemetry'),
+    ],
     software: true,
   };
+}
+
+function faroSecret({ topology: { faro } }: Plan): NeededSecret[] {
+  return faro.url === '' ? [] : [{ name: FARO_SECRET, purpose: 'measurements of the player at ingest' }];
 }
 
 function withUnit(contribution: Contribution, machine: NamedMachine): Contribution {

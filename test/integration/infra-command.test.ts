@@ -46,7 +46,7 @@ describe('weir infra', () => {
 
   it('makes secrets for their owner alone', async () => {
     const { stdout } = await infra('secrets', example);
-    assert.match(stdout, /^secrets\.env: 10 secrets made \(.*RELAY_KEY\), 0 kept\.\n$/);
+    assert.match(stdout, /^secrets\.env: 11 secrets made \(.*RELAY_KEY\), 0 kept\.\n$/);
     assert.equal(statSync(join(work, 'secrets.env')).mode & 0o777, 0o600);
   });
 });

@@ -68,6 +68,14 @@ describe('compose.yaml', () => {
     }
   });
 
+  it('lets the player measure to where ingest listens', () => {
+    const port = ours.find(([name]) => name === 'ingest')?.[1].ports?.[0]?.split(':')[0];
+    const edges = ours.filter(([name]) => name.startsWith('edge-'));
+    assert.equal(edges.length, 2);
+    for (const [, { environment = {} }] of edges)
+      assert.equal(environment.WEIR_PLAYER_FARO_URL, `:${port}/faro/collect`);
+  });
+
   it('runs commands that exist', () => {
     for (const command of new Set(ours.map(([, service]) => service.command?.[0] ?? ''))) {
       const result = spawnSync(process.execPath, ['services/cli/src/main.ts', command, '--help'], {

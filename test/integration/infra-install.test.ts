@@ -127,7 +127,7 @@ cat $R/opt/weir/VERSION; chroot $R id -un weir; ls -l $R/etc/systemd/system/mult
       `install --root $R --secrets ${work}/secrets.env >/dev/null; cut -d= -f1 $R/etc/weir/secrets.env`,
     );
     assert.equal(status, 0, output);
-    assert.equal(output, 'NATS_PASSWORD_NODE\nRELAY_KEY\n');
+    assert.equal(output, 'FARO_KEY\nNATS_PASSWORD_NODE\nRELAY_KEY\n');
   });
 
   it('shows in a dry run what it would do, without secrets, and does nothing', () => {

@@ -193,6 +193,7 @@ describe('topology', () => {
       'ports.grafana',
       /ports\.clickhouse on fra-c1 \(clickhouse, grafana\)/,
     ],
+    ['an address for measurements that is none', '/faro/collect', '/collect', 'TEXT', 'faro.url', /faro\/collect/],
     ['an IPv6 address, by its name', '10.20.0.21', "'2001:db8::21'", 'ADDRESS', 'machines.fra-e1.address', /is IPv6/],
     ['the address of a whole link', '10.20.0.21', '10.20.0.255', 'ADDRESS', 'machines.fra-e1.address', /first or last/],
     [

@@ -208,6 +208,16 @@ export const TopologySchema = section({
     intervalMs: whole(5_000, 'Sampling interval', 100, 3_600_000),
     partitions: whole(4, 'Partitions of the telemetry stream', 1, 256),
   }),
+  faro: section({
+    url: text(
+      '',
+      'Where browsers reach ingest, …/faro/collect: the edges’ player sends its measurements there; empty = it measures nothing',
+    ),
+    open: flag(
+      false,
+      'Ingest is open to everybody; else a proxy of yours inside the sites or admin.networks stands before it and says X-Forwarded-For',
+    ),
+  }),
   tls: section({
     enabled: flag(false, 'TLS between nodes and NATS and among NATS servers'),
     ca: text('/etc/weir/tls/ca.pem', 'Certificate authority, on each machine'),
