@@ -166,13 +166,17 @@ export const WORK: PanelGroup = {
     {
       id: 21,
       kind: 'timeseries',
-      title: 'Lost in outboxes',
+      title: 'Lost by nodes',
       description:
-        'Messages that had to be dropped because an outbox was full or they were too old. Anything above zero is lost for good.',
+        'Dropped: messages lost for good because an outbox was full or they were too old. Not taken: samples that a node was too busy to take; its gauges have a hole there, its counters do not.',
       queries: [
         { refId: 'A', sql: metricSql({ metric: 'weir.outbox.dropped', fold: 'rate', across: 'sum', as: 'Dropped' }) },
+        {
+          refId: 'B',
+          sql: metricSql({ metric: 'weir.samples.skipped', fold: 'rate', across: 'sum', as: 'Not taken' }),
+        },
       ],
-      fields: { Dropped: { color: 'red' } },
+      fields: { Dropped: { color: 'red' }, 'Not taken': { color: 'orange' } },
       mayBeEmpty: true,
       noValue: 'Nothing was lost',
       width: 12,

@@ -42,6 +42,7 @@ export function processEntries(): Entry[] {
     entry('process.uptime', {}, 'uptime'),
     entry('nodejs.eventloop.delay.p99', {}, `0.003 + 0.004 * cpu + if(slow, 0.09, 0) + 0.001 * ${noise(8)}`),
     entry('nodejs.eventloop.delay.max', {}, `0.012 + 0.01 * cpu + if(slow, 0.3, 0) + 0.004 * ${noise(9)}`),
+    entry('weir.samples.skipped', {}, '0'),
     entry('weir.outbox.messages', {}, `if(filling, 900, 1 + abs(${noise(10)}))`),
     entry('weir.outbox.size', {}, 'if(filling, 900, 1) * 9000'),
     entry('weir.outbox.dropped', { reason: 'age' }, '0'),

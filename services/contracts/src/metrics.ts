@@ -43,6 +43,14 @@ function define<const T extends Record<string, Omit<MetricDefinition, 'name'>>>(
 export const METRICS = define({
   ...HOST_METRICS,
   ...LIVE_METRICS,
+  'weir.samples.skipped': {
+    kind: 'counter',
+    unit: '{sample}',
+    scope: 'process',
+    attributes: [],
+    description:
+      'Samples that were due and not taken, because the process or its machine was too busy; increases of that time are in the next sample',
+  },
   'weir.outbox.messages': {
     kind: 'gauge',
     unit: '{message}',

@@ -23,8 +23,8 @@ import { startUtcGrid, type UtcGrid } from './utc-grid.ts';
 export interface GridReaderOptions {
   intervalMs: number;
   exporter: PushMetricExporter;
-  /** Feeds the instruments with the figures of this moment. */
-  feed: (moment: SampleMoment) => Promise<void>;
+  /** Feeds the instruments with the figures of this moment; `skipped` samples were due since the one before and not taken. */
+  feed: (moment: SampleMoment, skipped: number) => Promise<void>;
   logger: Logger;
 }
 
@@ -35,6 +35,7 @@ export class GridReader extends MetricReader {
   #running: Promise<void> | undefined;
   #lastStampMs = Date.now();
   #lastSampleAt = performance.now();
+  #skipped = 0;
 
   constructor(options: GridReaderOptions) {
     super({ aggregationTemporalitySelector: () => AggregationTemporality.DELTA });
@@ -50,10 +51,15 @@ export class GridReader extends MetricReader {
 
   /** Starts the grid. */
   start(): void {
-    this.#grid ??= startUtcGrid(this.#options.intervalMs, (tickMs) => {
+    this.#grid ??= startUtcGrid(this.#options.intervalMs, (tickMs, missed) => {
+      this.#skipped += missed;
+      if (!this.#running) {
+        void this.#run(tickMs);
+        return;
+      }
       // a sample that takes longer than the interval: this one is skipped, its increases are in the next
-      if (this.#running) this.#options.logger.warn({ tickMs }, 'a sample is skipped, the one before still runs');
-      else void this.#run(tickMs);
+      this.#skipped++;
+      this.#options.logger.warn({ tickMs }, 'a sample is skipped, the one before still runs');
     });
   }
 
@@ -88,7 +94,9 @@ export class GridReader extends MetricReader {
     const now = performance.now();
     const moment = { stampMs, elapsedMs: now - this.#lastSampleAt };
     this.#lastSampleAt = now;
-    await this.#options.feed(moment);
+    const skipped = this.#skipped;
+    this.#skipped = 0;
+    await this.#options.feed(moment, skipped);
     const { resourceMetrics, errors } = await this.collect();
     if (errors.length > 0) this.#options.logger.warn({ err: errors[0], errors: errors.length }, 'some metrics failed');
     stamp(resourceMetrics, this.#lastStampMs, stampMs);

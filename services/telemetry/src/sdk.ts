@@ -51,7 +51,8 @@ export function startSdk(options: SdkOptions): Sdk {
     intervalMs: options.intervalMs,
     exporter: exporters.metrics,
     logger,
-    feed: async (moment) => {
+    feed: async (moment, skipped) => {
+      measure('weir.samples.skipped', skipped);
       for (const source of options.sources) {
         try {
           await source.sample(measure, moment);

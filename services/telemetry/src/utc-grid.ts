@@ -7,10 +7,10 @@ export interface UtcGrid {
 
 /**
  * Calls `onTick` with the Unix time (ms, a multiple of `intervalMs`) of each grid line, never before it. A line that
- * was missed (the process was busy or stopped) is skipped, not made up for; a clock that was set back a little does
- * not give a line twice.
+ * was missed (the process was busy or stopped) is skipped, not made up for, and counted in `missed` of the next call; a
+ * clock that was set back a little does not give a line twice.
  */
-export function startUtcGrid(intervalMs: number, onTick: (tickMs: number) => void): UtcGrid {
+export function startUtcGrid(intervalMs: number, onTick: (tickMs: number, missed: number) => void): UtcGrid {
   let timer: NodeJS.Timeout;
   let lastTickMs = Number.NEGATIVE_INFINITY;
   const arm = () => {
@@ -27,8 +27,10 @@ export function startUtcGrid(intervalMs: number, onTick: (tickMs: number) => voi
       timer = setTimeout(fire, dueMs - nowMs, dueMs).unref();
       return;
     }
-    lastTickMs = Math.floor(nowMs / intervalMs) * intervalMs;
-    onTick(lastTickMs);
+    const tickMs = Math.floor(nowMs / intervalMs) * intervalMs;
+    const firstDueMs = Number.isFinite(lastTickMs) ? lastTickMs + intervalMs : dueMs;
+    lastTickMs = tickMs;
+    onTick(tickMs, Math.max(0, (tickMs - firstDueMs) / intervalMs));
     arm();
   };
   arm();
