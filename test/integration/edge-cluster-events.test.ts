@@ -5,9 +5,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Kvm } from '@nats-io/kv';
+import { connect } from '@nats-io/transport-node';
 import { loadConfig } from '@weir/contracts/config/load';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import { createLogger } from '@weir/contracts/logger';
+import { BUCKET, kvKey } from '@weir/contracts/nats/names';
 import { type Node, startNode } from '@weir/edge/main';
 import { TEST_RELAY_KEY } from '@weir/test/harness/edge';
 import { type NodeProcess, startNodeProcess } from '@weir/test/harness/edge-process';
@@ -40,6 +43,14 @@ describe('a cluster with a node that measures', () => {
       const [first] = await pipeline.rows(sql);
       return first;
     });
+
+  /** A name that its last publisher has left is given back a moment later; until then the next takes it from there. */
+  const isFree = async (stream: string) => {
+    const connection = await connect({ servers: pipeline.nats.url });
+    const names = await new Kvm(connection).open(BUCKET.streams);
+    await waitFor(`${stream} to be free`, async () => (await names.get(kvKey(stream)))?.operation !== 'PUT');
+    await connection.close();
+  };
 
   before(async () => {
     pipeline = await startPipeline();
@@ -122,6 +133,7 @@ describe('a cluster with a node that measures', () => {
     await primary.close();
     await waitFor('the backup again', () => edgeA.streams().every(({ source }) => source !== 'publisher'));
     await backup.close();
+    await isFree('live/moved');
     const last = await waitFor('the name', () => publishClip(here), { timeoutMs: 10_000 });
     last.client.close(); // without a good-bye
     const changes = await waitFor('four changes', async () => {
