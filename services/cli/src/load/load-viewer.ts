@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { RtmpClient } from '@weir/edge/rtmp/client';
 import { type RtmpMessage, TYPE } from '@weir/edge/rtmp/message';
 import type { Protocol } from '@weir/edge/rtmp/protocol';
+import { toMedia } from '@weir/edge/stream/media';
 import { StreamCheck } from './stream-check.ts';
 
 /** What is played. */
@@ -117,13 +118,10 @@ export class LoadViewer {
   #receive(message: RtmpMessage): void {
     if (message.type !== TYPE.audio && message.type !== TYPE.video) return;
     this.check?.message(message.type, message.timestamp, performance.now());
-    if (this.firstFrameMs !== undefined || isCodecHeader(message)) return;
+    if (this.firstFrameMs !== undefined) return;
+    // A decoder's configuration is no frame yet.
+    if (toMedia(message.type, message.timestamp, message.payload)?.kind === 'header') return;
     this.firstFrameMs = performance.now() - this.#startedAt;
     this.#counting = !this.check;
   }
-}
-
-/** AVC or AAC configuration, which is no frame yet. */
-function isCodecHeader({ type, payload }: RtmpMessage): boolean {
-  return type === TYPE.video ? payload[1] === 0 : (payload[0] ?? 0) >> 4 === 10 && payload[1] === 0;
 }

@@ -29,6 +29,13 @@ describe('the check of a sampled viewer', () => {
     assert.equal(check.figures(4).backwards, 1);
   });
 
+  it('takes the wrap of timestamps at 2^32 for no step back', () => {
+    const check = new StreamCheck();
+    check.begin(0);
+    for (let at = 0; at <= 1_000; at += 40) check.message(9, (2 ** 32 - 500 + at) % 2 ** 32, at);
+    assert.deepEqual(check.figures(1_000), { mediaRate: 1, longestGapMs: 40, messages: 26, backwards: 0 });
+  });
+
   it('counts nothing from before it began', () => {
     const check = new StreamCheck();
     check.begin(0);

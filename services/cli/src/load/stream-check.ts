@@ -1,5 +1,7 @@
 /** What a sampled viewer checks: timestamps that never go back, media as fast as time, and how long nothing came. */
 
+import { timestampDelta } from '@weir/edge/stream/timeline';
+
 /** Figures of one sampled viewer since {@link StreamCheck.begin}. */
 export interface StreamFigures {
   /** Media time that came per second of time; 1 = in step. */
@@ -32,10 +34,10 @@ export class StreamCheck {
     this.#backwards = 0;
   }
 
-  /** A message of `type` with its timestamp (ms) that came at `nowMs`. */
+  /** A message of `type` with its timestamp (ms modulo 2^32) that came at `nowMs`. */
   message(type: number, timestamp: number, nowMs: number): void {
     const before = this.#last.get(type);
-    if (before !== undefined && timestamp < before) this.#backwards += 1;
+    if (before !== undefined && timestampDelta(timestamp, before) < 0) this.#backwards += 1;
     this.#last.set(type, timestamp);
     this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAt);
     this.#lastAt = nowMs;
@@ -47,7 +49,7 @@ export class StreamCheck {
   /** Figures from {@link begin} to `nowMs`. */
   figures(nowMs: number): StreamFigures {
     const elapsedMs = nowMs - this.#beganAt;
-    const mediaMs = this.#firstTimestamp === undefined ? 0 : this.#lastTimestamp - this.#firstTimestamp;
+    const mediaMs = this.#firstTimestamp === undefined ? 0 : timestampDelta(this.#lastTimestamp, this.#firstTimestamp);
     return {
       mediaRate: mediaMs / elapsedMs,
       longestGapMs: Math.max(this.#longestGapMs, nowMs - this.#lastAt),
