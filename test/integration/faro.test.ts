@@ -195,6 +195,7 @@ describe('the Faro receiver', () => {
     const body = Buffer.from(JSON.stringify(faroPayload('large', { logs })));
     assert.ok(body.length > 524_288 && body.length < MAX_BODY_BYTES);
     assert.equal((await post(gzipSync(body), { headers: { 'content-encoding': 'gzip' } })).status, 202);
+    assert.equal((await post(gzipSync('{}'), { headers: { 'content-encoding': 'GZip' } })).status, 202);
     const row = await eventually(
       () =>
         pipeline.row(

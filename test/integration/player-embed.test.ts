@@ -56,6 +56,36 @@ describe('the player on somebody else’s page', { concurrency: 2, skip: 'skip' 
     await shown.close();
   });
 
+  it('says that an address is none, and asks for a stream instead', async () => {
+    const asking = await openPlayer(browser, `${site.url}/player/?url=${encodeURIComponent('https://')}`);
+    assert.equal(await asking.page.locator('#wrong').textContent(), '“https://” is no address of a stream.');
+    assert.equal(await asking.page.evaluate('document.activeElement.id'), 'stream');
+    assert.deepEqual(asking.errors, []);
+    await asking.context.close();
+    const odd = await openPlayer(browser, `${site.url}/player/?stream=${encodeURIComponent('live/100% #1')}`);
+    assert.equal(await odd.page.locator('#title').textContent(), 'live/100% #1');
+    await odd.leave();
+    assert.deepEqual(odd.errors, []);
+  });
+
+  it('plays and measures where the browser forbids storage, as in frames of other sites', async (test) => {
+    const measured = await startPlayerSite(
+      {},
+      { measure: { url: `${site.url}/faro/collect`, apiKey: '', samplingRate: 1 } },
+    );
+    test.after(() => measured.close());
+    const forbid = `for (const name of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });`;
+    const url = page().replace(site.url, measured.url);
+    const player = await openPlayer(browser, url, undefined, async (empty) => {
+      await empty.addInitScript(forbid);
+    });
+    await player.until('a watched second', ({ watchedMs }) => watchedMs > 1_000);
+    await player.page.locator('#consent').uncheck();
+    await player.leave();
+    assert.deepEqual(player.errors, []);
+  });
+
   it('can be bundled by its name, with types', async () => {
     const contents = `import { attachPlayer, type AttachedPlayer } from '@weir/player';
       const player: AttachedPlayer = attachPlayer(document.querySelector('video')!, { url: location.hash.slice(1) });

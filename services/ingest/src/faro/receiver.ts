@@ -92,7 +92,8 @@ const DUPLICATE = 'x-weir-duplicate';
 async function collect(request: FastifyRequest, reply: FastifyReply, deps: FaroDeps): Promise<FastifyReply> {
   const { maxBodyBytes } = deps.config;
   const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const body = headerOf(request, 'content-encoding') === 'gzip' ? await unzipped(sent, maxBodyBytes) : sent;
+  const isPacked = headerOf(request, 'content-encoding')?.toLowerCase() === 'gzip';
+  const body = isPacked ? await unzipped(sent, maxBodyBytes) : sent;
   const pieces = await piecesOf(parseFaroPayload(body), body, TELEMETRY_MAX_PAYLOAD_BYTES);
   const sender = { subnet: deps.addresses.network(request.ip, Date.now()), key: request.faroKey };
   const outcome = await deps.publisher.publishAll(

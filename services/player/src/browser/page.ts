@@ -30,10 +30,16 @@ else start(urls);
 function streamUrls(): string[] {
   const rest = new URLSearchParams([...query].filter(([name]) => !OWN_PARAMETERS.includes(name))).toString();
   const stream = query.get('stream');
-  const own = stream ? [new URL(`/${stream.replace(/^\/+/, '')}`, location.href).href] : [];
-  return [...query.getAll('url'), ...own].map((url) =>
+  const own = stream ? [new URL(`/${pathOf(stream)}`, location.href).href] : [];
+  return [...query.getAll('url').filter((url) => URL.canParse(url, location.href)), ...own].map((url) =>
     rest === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${rest}`,
   );
+}
+
+/** A stream's name as a path; a query that was written behind it stays one. */
+function pathOf(stream: string): string {
+  const [name = '', ...more] = stream.replace(/^\/+/, '').split('?');
+  return [name.split('/').map(encodeURIComponent).join('/'), ...more].join('?');
 }
 
 function start(urls: readonly string[]): void {
@@ -71,7 +77,7 @@ function measuring({ measure }: PageConfig): MeasuringOptions | undefined {
   if (!measure) return undefined;
   // `:port/path` is another port of the host the page came from.
   const url = measure.url.startsWith(':') ? `${location.protocol}//${location.hostname}${measure.url}` : measure.url;
-  const refused = localStorage.getItem(CONSENT_KEY) === 'no' || navigator.doNotTrack === '1';
+  const refused = remembered() === 'no' || navigator.doNotTrack === '1';
   return {
     url: new URL(url, location.href).href,
     apiKey: measure.apiKey,
@@ -87,13 +93,32 @@ function offerConsent(player: AttachedPlayer, given: boolean): void {
   box.ariaChecked = String(given);
   box.addEventListener('change', () => {
     box.ariaChecked = String(box.checked);
-    localStorage.setItem(CONSENT_KEY, box.checked ? 'yes' : 'no');
+    remember(box.checked ? 'yes' : 'no');
     player.setConsent(box.checked);
   });
 }
 
-/** No stream was named: the page asks for one. */
+/** What was chosen on an earlier visit; nothing where the browser forbids storage, as in some frames. */
+function remembered(): string | null {
+  try {
+    return localStorage.getItem(CONSENT_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function remember(choice: 'yes' | 'no'): void {
+  try {
+    localStorage.setItem(CONSENT_KEY, choice);
+  } catch {
+    // Storage is forbidden: the choice lasts as long as the page.
+  }
+}
+
+/** No stream was named, or by no address: the page asks for one. */
 function ask(): void {
+  const wrong = query.get('url');
+  if (wrong !== null) byId('wrong').textContent = `“${wrong}” is no address of a stream.`;
   byId('ask').hidden = false;
   byId('stream').focus();
 }

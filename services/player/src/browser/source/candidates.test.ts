@@ -21,6 +21,7 @@ describe('a media URL', () => {
 
   it('names application and stream', () => {
     assert.deepEqual(streamOf(new URL('https://e/live/a%20b.flv?x=1')), { app: 'live', stream: 'a b' });
+    assert.deepEqual(streamOf(new URL('https://e/live/100%')), { app: 'live', stream: '100%' });
   });
 });
 

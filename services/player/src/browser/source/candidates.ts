@@ -53,7 +53,16 @@ export function streamOf(url: URL): { app: string; stream: string } {
     .replace(EXTENSION, '')
     .split('/')
     .filter((part) => part !== '');
-  return { app: decodeURIComponent(app), stream: decodeURIComponent(rest.join('/')) };
+  return { app: decoded(app), stream: decoded(rest.join('/')) };
+}
+
+/** As it stands where its signs of percent say nothing. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
