@@ -5,11 +5,17 @@ import { loadConfig } from '@weir/contracts/config/load';
 import type { PartialConfig } from '@weir/contracts/config/schema';
 import { signRelay } from '@weir/contracts/relay-auth';
 import { RtmpClient, RtmpClientError } from '@weir/edge/rtmp/client';
+import { TYPE } from '@weir/edge/rtmp/message';
 import { startTestNode, TEST_RELAY_KEY, type TestNode } from '@weir/test/harness/edge';
 import { probe, publishFile } from '@weir/test/harness/ffmpeg';
+import { frameNumber, videoFrame } from '@weir/test/harness/frame-publisher';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
+import { RawRtmp } from '@weir/test/harness/raw-rtmp';
 import { CLIP_PATH, faultsOf, playStream, publishClip } from '@weir/test/harness/rtmp-viewer';
 import { waitFor } from '@weir/test/harness/wait';
+
+/** The message stream that createStream gives. */
+const STREAM = 1;
 
 const relays = (node: TestNode) => node.stats().connections.find(({ role }) => role === 'relay')?.open ?? 0;
 const stream = (node: TestNode, name: string) => node.stats().streams.find((one) => one.name === name);
@@ -142,6 +148,44 @@ describe('a cluster of two origins and three edges', () => {
       viewer.close();
     }
     await second.close();
+  });
+
+  it('lets newcomers on all edges hear a publisher whose picture is off, and see it when it is back', async () => {
+    const [a, b] = edges as [TestNode, TestNode];
+    const publisher = await RawRtmp.connected(a.addresses.rtmp, 'live');
+    publisher.command(0, 'createStream', 2, null);
+    await publisher.result(2);
+    publisher.command(STREAM, 'publish', 3, null, 'unseen', 'live');
+    await publisher.status('NetStream.Publish.Start');
+    let soundMs = 0;
+    const sound = () => {
+      publisher.send(TYPE.audio, STREAM, soundMs, Buffer.from([0xaf, 1, 9, 9]));
+      soundMs += 40;
+    };
+    publisher.send(TYPE.video, STREAM, 0, Buffer.from('1700000000016400', 'hex'));
+    publisher.send(TYPE.video, STREAM, 0, videoFrame(0, 100, true));
+    // More than the GOP cache keeps.
+    while (soundMs < loadConfig().stream.gopCacheMs + 1_000) sound();
+    const timer = setInterval(sound, 40);
+    try {
+      const viewers = await Promise.all([a, b].map((edge) => playStream(edge.rtmpUrl('live/unseen'))));
+      await waitFor('the sound', () => viewers.every((viewer) => viewer.frames(8).length > 10));
+      for (const viewer of viewers) assert.deepEqual(viewer.frames(9), []);
+      publisher.send(TYPE.video, STREAM, soundMs, videoFrame(1, 100, false));
+      publisher.send(TYPE.video, STREAM, soundMs, videoFrame(2, 100, true));
+      await waitFor('the picture', () => viewers.every((viewer) => viewer.frames(9).length > 0));
+      for (const viewer of viewers) {
+        assert.deepEqual(
+          viewer.frames(9).map(({ payload }) => frameNumber(payload)),
+          [2],
+        );
+        assert.deepEqual(faultsOf(viewer), []);
+        viewer.close();
+      }
+    } finally {
+      clearInterval(timer);
+      publisher.close();
+    }
   });
 
   it('gives nothing on the relay port to strangers', async () => {

@@ -209,8 +209,9 @@ export class FanOut implements Flushable, LaneHub, CatchUpHub {
     const source = { gop, last, epoch, hops, nextSequence, chunkSizeBytes, shortestMs };
     const { prefix, messages, still } = openingFor(lane.encoding, source);
     viewer.next = this.log.end;
-    viewer.awaitsKey = hasVideo && (messages.length === 0 || still);
-    viewer.seesStill = still;
+    // Without a key frame to begin with: sound until there is one. A relay takes all, whoever pulls it waits by itself.
+    viewer.seesStill = still || (hasVideo && messages.length === 0 && viewer.transport.encoding !== 'relay');
+    viewer.awaitsKey = viewer.seesStill;
     viewer.socket.cork();
     viewer.transport.begin({ hasAudio, hasVideo });
     if (catchUpSpeed > 0 && messages.length > 0 && !still && viewer.transport.encoding !== 'relay') {

@@ -190,6 +190,38 @@ describe('a hub', () => {
     assert.deepEqual(got.filter(isFrame).map(numberOf), [0, 6, 7]);
   });
 
+  it('lets newcomers hear while there is no key frame to begin with, and see from the next one on', async () => {
+    const hub = newHub({ gop: { maxBytes: 1_000_000, maxMs: 1_000 } });
+    const sound = (time: number) => toMedia(AUDIO, time, Buffer.from('af0101', 'hex')) as MediaMessage;
+    hub.beginEpoch(1);
+    publish(hub, header, aacHeader, frame(0, { key: true }));
+    for (let time = 20; time < 2_000; time += 20) publish(hub, sound(time));
+    assert.equal(hub.gop.gop.length, 0, 'the cache is over its time');
+    const { got } = await attach(hub);
+    publish(hub, sound(2_000), frame(50), sound(2_020));
+    await until('the sound', () => got.filter(({ type }) => type === AUDIO).length === 3);
+    publish(hub, frame(51, { key: true }), frame(52), sound(2_080));
+    await until('the rest', () => got.filter(({ type }) => type === AUDIO).length === 4);
+    assert.deepEqual(got.filter(isFrame).map(numberOf), [51, 52]);
+  });
+
+  it('goes on with sound alone when a new publisher has no key frame for half a second', async () => {
+    const hub = newHub();
+    const sound = (time: number) => toMedia(AUDIO, time, Buffer.from('af0101', 'hex')) as MediaMessage;
+    hub.beginEpoch(1);
+    publish(hub, frame(0, { key: true }), sound(0));
+    const { got } = await attach(hub);
+    hub.beginEpoch(2);
+    publish(hub, header, aacHeader);
+    for (let time = 0; time <= 600; time += 100) publish(hub, sound(time), frame(time));
+    publish(hub, frame(7, { key: true }), sound(700));
+    const times = () =>
+      got.filter(({ type, payload }) => type === AUDIO && payload[1] === 1).map((one) => one.timestamp);
+    await until('the last of it', () => times().length === 4);
+    assert.deepEqual(times(), [0, 40, 140, 240], 'of before, and what came after 500, 600 and 700 ms');
+    assert.deepEqual(got.filter(isFrame).map(numberOf), [0, 7]);
+  });
+
   it('drops frames of a viewer who does not read up to a key frame, holds little for them, then puts them out', async () => {
     const hub = newHub();
     hub.beginEpoch(1);

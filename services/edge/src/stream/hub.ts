@@ -12,7 +12,7 @@ import { relaySign } from '../relay/mark.ts';
 import { FanOut, type FanOutOptions, type FanOutSource } from './fan-out.ts';
 import { GopCache, type GopLimits } from './gop-cache.ts';
 import { type HubLog, type HubMessage, UNNUMBERED } from './hub-log.ts';
-import type { MediaMessage } from './media.ts';
+import { AUDIO, type MediaMessage, VIDEO } from './media.ts';
 import { type HubTap, Taps } from './taps.ts';
 import { Timeline, timestampDelta } from './timeline.ts';
 import type { Viewer } from './viewer.ts';
@@ -24,7 +24,7 @@ export interface HubOptions extends FanOutOptions {
   gop: GopLimits;
 }
 
-/** A stream without video begins for its viewers after so much of it. */
+/** Without video, or while its key frame does not come, a stream begins for its viewers after so much sound. */
 const AUDIO_ONLY_AFTER_MS = 500;
 
 /** See the head of the file. */
@@ -51,6 +51,10 @@ export class Hub implements FanOutSource {
   readonly #taps = new Taps();
   #sawKey = false;
   #awaitsKey = false;
+  /** While a key frame is awaited: timestamp of the first sound since then. */
+  #soundSince: number | undefined;
+  /** The key frame is long in coming, so the sound goes on alone. */
+  #soundGoesOn = false;
   #epochStart: number | undefined;
   #last: HubMessage | undefined;
   #shownMessages = 0;
@@ -106,19 +110,19 @@ export class Hub implements FanOutSource {
     this.#epochStart = undefined;
     this.keyIndex = -1;
     this.#sawKey = false;
-    this.#awaitsKey = true;
+    this.#awaitKey();
     this.#timeline.beginEpoch();
   }
 
   /** A message with its number. One that was had before is ignored; one after a hole waits for a key frame. */
   push(media: MediaMessage, sequence: number): void {
     if (sequence < this.nextSequence) return;
-    if (sequence > this.nextSequence) this.#awaitsKey = true;
+    if (sequence > this.nextSequence) this.#awaitKey();
     this.nextSequence = sequence + 1;
     this.bytesIn += media.payload.length;
     this.messageCount += 1;
-    if (media.type === 9) this.videoFrames += 1;
-    else if (media.type === 8) this.audioFrames += 1;
+    if (media.type === VIDEO) this.videoFrames += 1;
+    else if (media.type === AUDIO) this.audioFrames += 1;
     this.#append(media, sequence);
   }
 
@@ -200,7 +204,7 @@ export class Hub implements FanOutSource {
 
   #append(media: MediaMessage, sequence: number): void {
     const isHeader = media.kind === 'header' || media.kind === 'metadata';
-    if (this.#awaitsKey && !isHeader && !this.#endsWait(media)) return;
+    if (this.#awaitsKey && !isHeader && !this.#endsWait(media) && !this.#isSoundAlone(media)) return;
     const last = this.#last;
     const message: HubMessage = {
       ...media,
@@ -233,15 +237,32 @@ export class Hub implements FanOutSource {
   /** After a hole or a new publisher: at a key frame, or at once without video. Data says nothing about either. */
   #endsWait(media: MediaMessage): boolean {
     if (media.kind === 'data') return false;
-    if (media.kind !== 'key' && (this.gop.hasVideo || media.type === 9)) return false;
+    if (media.kind !== 'key' && (this.gop.hasVideo || media.type === VIDEO)) return false;
     this.#awaitsKey = false;
     return true;
+  }
+
+  #awaitKey(): void {
+    this.#awaitsKey = true;
+    this.#soundSince = undefined;
+    this.#soundGoesOn = false;
+  }
+
+  /**
+   * Nobody is kept in silence by a publisher whose picture is off (a telephone that shows another app), or whose key frames
+   * are far apart.
+   */
+  #isSoundAlone(media: MediaMessage): boolean {
+    if (media.type !== AUDIO) return false;
+    this.#soundSince ??= media.timestamp;
+    this.#soundGoesOn ||= timestampDelta(media.timestamp, this.#soundSince) >= AUDIO_ONLY_AFTER_MS;
+    return this.#soundGoesOn;
   }
 
   /** True when a newcomer can be sent something to start from, or when waiting longer would not help. */
   canBegin(): boolean {
     if (this.gop.gop.length > 0) return true;
-    if (this.gop.hasVideo) return this.#sawKey;
+    if (this.gop.hasVideo) return this.#sawKey || this.#soundGoesOn;
     const last = this.#last;
     return (
       last !== undefined && timestampDelta(last.timestamp, this.#epochStart ?? last.timestamp) >= AUDIO_ONLY_AFTER_MS

@@ -235,8 +235,12 @@ export class LiveStream {
     const timer = setTimeout(() => {
       this.#patience.delete(viewer);
       if (!this.hub.isWaiting(viewer) || this.#standsIn()) return;
-      viewer.transport.end('stream-not-found');
-      this.detach(viewer);
+      // There is a stream, and its key frames are far apart.
+      if (this.publisher || this.upstream?.state === 'live') this.#waitFor(viewer);
+      else {
+        viewer.transport.end('stream-not-found');
+        this.detach(viewer);
+      }
     }, this.#options.times.notFoundWaitMs);
     this.#patience.set(viewer, timer.unref());
   }

@@ -12,7 +12,7 @@ import { timestampDelta } from './timeline.ts';
 export interface Opening {
   /** Bytes that go ahead of `messages`: headers, and for relays marks. */
   prefix: Buffer[];
-  /** What to show from the cache; empty: nothing, the viewer waits for a key frame. */
+  /** What to show from the cache; empty: nothing, the viewer only hears until the next key frame. */
   messages: readonly HubMessage[];
   /** True when `messages` is a still picture, and the viewer goes on at the next key frame. */
   still: boolean;

@@ -43,7 +43,7 @@ export class Viewer {
   awaitsKey = false;
   /** True while that is because its queue was full. */
   lags = false;
-  /** True from a first picture that stands still, with sound, to the next key frame (low latency, see opening.ts). */
+  /** True while there is sound and no picture that moves, from its beginning to the next key frame (see opening.ts). */
   seesStill = false;
   /** True while the client has paused: nothing is sent. */
   paused = false;
