@@ -118,6 +118,7 @@ describe('a node under abuse', () => {
       await assert.rejects(client.publish(name), (error: unknown) => {
         assert.ok(error instanceof RtmpClientError, name.slice(0, 20));
         assert.equal(error.status?.code, 'NetStream.Publish.BadName', name.slice(0, 20));
+        assert.match(error.status.description, /rtmp:\/\/host\/app\/name/, name.slice(0, 20));
         return true;
       });
       client.close();

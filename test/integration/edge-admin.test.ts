@@ -158,6 +158,8 @@ describe('the admin API', () => {
 
     own = { access: { deny: ['nonsense'] }, limits: { connections: 2 } };
     assert.equal((await post(node, '/v1/reload', {})).body.error, 'EDGE_ACCESS_NETWORK');
+    own = { stream: { mergeWindowMinMs: 400 }, limits: { connections: 2 } };
+    assert.equal((await post(node, '/v1/reload', {})).body.error, 'EDGE_MERGE_WINDOW');
     assert.equal(node.stats().connectionLimit, 8_000);
 
     own = { limits: { connections: 2 }, stream: { mergeWindowMinMs: 40 } };

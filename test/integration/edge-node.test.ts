@@ -91,6 +91,12 @@ describe('a node', () => {
     assert.equal(response.headers.get('access-control-allow-origin'), '*');
     assert.equal(response.headers.get('content-type'), 'video/x-flv');
     await response.body?.cancel();
+    const head = await fetch(node.httpUrl('/live/clip.flv'), { method: 'HEAD' });
+    assert.deepEqual(
+      [head.status, head.headers.get('allow')],
+      [405, 'GET, OPTIONS'],
+      'it says nothing about the stream',
+    );
   });
 
   it('refuses a second publisher with BadName, and the first goes on', async () => {

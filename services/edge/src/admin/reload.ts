@@ -9,6 +9,7 @@ import type { Access } from '../access/access.ts';
 import type { Listeners } from '../listeners.ts';
 import type { KeyRing } from '../relay/key-ring.ts';
 import type { Connections } from '../stream/connections.ts';
+import { mergeWindow } from '../stream/hub-settings.ts';
 import type { MergeClocks } from '../stream/merge-clocks.ts';
 import type { Certificate } from '../tls/certificate.ts';
 import type { Reloaded } from './node-handle.ts';
@@ -88,12 +89,13 @@ export function reloader(options: ReloaderOptions): (() => Reloaded) | undefined
   return () => {
     const next = read();
     const changed = liveChanges(config, next);
+    const window = mergeWindow(next.stream);
     const useCertificate = certificate?.prepare(next.tls);
     const useKeys = ring.prepare(next.relay.keys);
     access.configure(next);
     useKeys();
     useCertificate?.();
-    clocks.setBounds({ minMs: next.stream.mergeWindowMinMs, maxMs: next.stream.mergeWindowMaxMs });
+    clocks.setBounds(window);
     connections.limit = next.limits.connections;
     listeners.configure(next);
     if (changed.includes('log.level')) logger.level = next.log.level;

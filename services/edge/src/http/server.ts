@@ -92,6 +92,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (notReady().includes('draining')) response.shouldKeepAlive = false;
     if (name && request.method === 'GET') {
       void gate(name, request, 'http-flv', (grant) => serveHttpFlv(name, request, grant, flv));
+    } else if (name && request.method !== 'OPTIONS') {
+      // Whether there is such a stream only a GET can tell: it may have to be looked for on other nodes.
+      answer(response, 405, { error: 'method-not-allowed' }, { Allow: 'GET, OPTIONS' });
     } else if (!player?.(request, response) && !hls?.handle(request, response))
       answerMachine(request, response, { streams, notReady, weight });
   };
@@ -164,7 +167,7 @@ function answerMachine(
   if (method === 'OPTIONS') {
     response.writeHead(204, CORS_HEADERS).end();
   } else if (method !== 'GET' && method !== 'HEAD') {
-    answer(response, 405, { error: 'method-not-allowed' });
+    answer(response, 405, { error: 'method-not-allowed' }, { Allow: CORS_HEADERS['Access-Control-Allow-Methods'] });
   } else if (path === '/healthz') {
     answer(response, 200, { status: 'ok' });
   } else if (path === '/readyz') {
@@ -177,7 +180,12 @@ function answerMachine(
   } else answer(response, 404, { error: 'not-found' });
 }
 
-function answer(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { ...CORS_HEADERS, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
+  response.writeHead(status, {
+    ...headers,
+    ...CORS_HEADERS,
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+  });
   response.end(`${JSON.stringify(body)}\n`);
 }

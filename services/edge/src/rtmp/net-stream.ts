@@ -14,6 +14,10 @@ import type { RtmpPeer } from './peer.ts';
 import { USER_EVENT } from './protocol.ts';
 import type { ClientInfo, Playback, Publication, SessionHost } from './session-host.ts';
 
+/** What is wrong with a request for a stream that cannot even be asked for. */
+const ONE_STREAM = 'One stream at a time on a connection.';
+const NO_NAME = 'No stream can have this name: the URL is rtmp://host/app/name.';
+
 /** What a stream needs of its session. */
 export interface NetStreamOptions {
   peer: RtmpPeer;
@@ -68,7 +72,7 @@ export class NetStream {
     const { peer, host, maxMessageBytes, app, client, ending, close, gotRole } = this.#options;
     const stream = parseStreamName(app(), text(argument));
     if (!stream || this.#busy) {
-      peer.status(streamId, 'error', 'NetStream.Publish.BadName', 'This name cannot be published here.');
+      peer.status(streamId, 'error', 'NetStream.Publish.BadName', this.#busy ? ONE_STREAM : NO_NAME);
       close('refused');
       return;
     }
@@ -97,7 +101,7 @@ export class NetStream {
     const { peer, socket, host, encoding, app, client, ending, close, waits } = this.#options;
     const stream = parseStreamName(app(), text(argument));
     if (!stream || this.#busy) {
-      peer.status(streamId, 'error', 'NetStream.Play.StreamNotFound', 'There is no stream of this name.');
+      peer.status(streamId, 'error', 'NetStream.Play.StreamNotFound', this.#busy ? ONE_STREAM : NO_NAME);
       close('stream-not-found');
       return;
     }

@@ -34,6 +34,11 @@ describe('settings of hubs', () => {
     assert.equal(clocks.lowLatency.windowMs, 20, 'it follows within a second, like the usual one');
   });
 
+  it('refuse a window that is larger at least than at most', (t) => {
+    assert.throws(() => built(t, { mergeWindowMinMs: 500 }), { code: 'EDGE_MERGE_WINDOW' });
+    assert.equal(built(t, { mergeWindowMinMs: 500, mergeWindowMaxMs: 500 }).clocks.windowMs, 500);
+  });
+
   it('refuse a speed at which nobody catches up', (t) => {
     assert.throws(() => built(t, { catchUpSpeed: 1 }), { code: 'EDGE_CATCH_UP_SPEED' });
   });

@@ -5,6 +5,7 @@ import type { Protocol } from '../rtmp/protocol.ts';
 import { createEncodings } from './encoding.ts';
 import type { HubOptions } from './hub.ts';
 import { MergeClocks } from './merge-clocks.ts';
+import type { MergeWindow } from './merge-window.ts';
 
 /** Options of a hub by its app. */
 export type HubSettings = (app: string) => Omit<HubOptions, 'app' | 'name'>;
@@ -14,15 +15,24 @@ export function namesApp(list: readonly string[], app: string): boolean {
   return list.includes(app) || list.includes('*');
 }
 
+/** Bounds of the usual merge window. @throws ConfigError `EDGE_MERGE_WINDOW`. */
+export function mergeWindow({ mergeWindowMinMs: minMs, mergeWindowMaxMs: maxMs }: Config['stream']): MergeWindow {
+  if (minMs <= maxMs) return { minMs, maxMs };
+  throw new ConfigError(
+    'EDGE_MERGE_WINDOW',
+    `stream.mergeWindowMinMs is ${minMs}, above stream.mergeWindowMaxMs, which is ${maxMs}: give both the same for a fixed window.`,
+  );
+}
+
 /**
  * The clocks and the settings of one process; whoever makes them closes the clocks.
- * @throws ConfigError `EDGE_CATCH_UP_SPEED`.
+ * @throws ConfigError `EDGE_CATCH_UP_SPEED`, `EDGE_MERGE_WINDOW`.
  */
 export function hubSettings(
   { stream, rtmp }: Pick<Config, 'stream' | 'rtmp'>,
   protocol: Protocol,
 ): { clocks: MergeClocks; settings: HubSettings } {
-  const { mergeWindowMinMs, mergeWindowMaxMs, lowLatencyApps, lowLatencyMs, lowLatencyWindowMaxMs } = stream;
+  const { lowLatencyApps, lowLatencyMs, lowLatencyWindowMaxMs } = stream;
   if (stream.catchUpSpeed === 1) {
     throw new ConfigError(
       'EDGE_CATCH_UP_SPEED',
@@ -30,7 +40,7 @@ export function hubSettings(
     );
   }
   const clocks = new MergeClocks({
-    window: { minMs: mergeWindowMinMs, maxMs: mergeWindowMaxMs },
+    window: mergeWindow(stream),
     lowLatencyMaxMs: lowLatencyWindowMaxMs,
   });
   const common = {

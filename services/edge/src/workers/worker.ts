@@ -10,7 +10,7 @@ import { processMetrics } from '@weir/telemetry/process-metrics';
 import { type Listeners, startListeners } from '../listeners.ts';
 import { Protocol } from '../rtmp/protocol.ts';
 import { Connections, type OpenConnection } from '../stream/connections.ts';
-import { hubSettings } from '../stream/hub-settings.ts';
+import { hubSettings, mergeWindow } from '../stream/hub-settings.ts';
 import { Streams, type StreamsOptions } from '../stream/streams.ts';
 import { Certificate } from '../tls/certificate.ts';
 import { publishByLink } from './link-publication.ts';
@@ -155,7 +155,7 @@ async function startWorker(
         case 'configure': {
           const { stream, log, tls } = message.config;
           listeners.configure(message.config);
-          clocks.setBounds({ minMs: stream.mergeWindowMinMs, maxMs: stream.mergeWindowMaxMs });
+          clocks.setBounds(mergeWindow(stream));
           logger.level = log.level;
           try {
             certificate?.prepare(tls)();
