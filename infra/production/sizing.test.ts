@@ -66,11 +66,18 @@ describe('sizing', () => {
   it('refuses what is no figure', () => {
     assert.throws(() => size({ viewers: 0 }), { code: 'SIZING_INPUT' });
     assert.throws(() => main(['--card', 'fast']), { code: 'SIZING_INPUT' });
+    assert.throws(() => main(['--viewers', '1e999']), { code: 'SIZING_INPUT' });
+  });
+
+  it('names the nearest flag for one that is none, and each with its default', () => {
+    assert.throws(() => main(['--viewrs', '5']), { code: 'SIZING_USAGE', message: /did you mean "viewers"\?/ });
+    assert.throws(() => main(['--viewers']), { code: 'SIZING_USAGE' });
+    assert.match(main(['--help']), /--cores-per-edge +8\n/);
   });
 
   it('prints the examples of production.md as they stand there', () => {
     const text = readFileSync(new URL('../production.md', import.meta.url), 'utf8');
-    const examples = [...text.matchAll(/```\n\$ node infra\/production\/sizing\.ts (.+)\n([\s\S]+?)\n```/g)];
+    const examples = [...text.matchAll(/```\n\$ npx node infra\/production\/sizing\.ts (.+)\n([\s\S]+?)\n```/g)];
     assert.ok(examples.length >= 2);
     for (const [, args = '', printed] of examples) assert.equal(main(args.split(' ')), printed);
   });

@@ -1,9 +1,10 @@
 /**
  * How many machines a service needs, and which limit it meets first: the arithmetic behind ../production.md.
- * node infra/production/sizing.ts --viewers 1000000 --bitrate 1Mbit --card 10Gbit [--json]
+ * npx node infra/production/sizing.ts --viewers 1000000 --bitrate 1Mbit --card 10Gbit [--json] (--help: every figure)
  */
 import { parseArgs } from 'node:util';
-import { ConfigError } from '@weir/contracts/errors';
+import { ConfigError, errorMessage } from '@weir/contracts/errors';
+import { closestName } from '@weir/contracts/topology/names';
 import { parseSpeed } from '@weir/contracts/topology/network';
 
 /** What is known or assumed. Each default says where it is from; put your own figures in their place. */
@@ -159,26 +160,46 @@ export function size(given: Partial<SizingInput>): Sizing {
 /** The command line: `--viewers 1e6 --bitrate 2.5Mbit --card 25Gbit …`, every key of the input by its name in kebab-case. */
 export function main(argv: readonly string[]): string {
   const names = Object.keys(DEFAULT_INPUT) as (keyof SizingInput)[];
-  const flag = (name: string) =>
-    name.replace(/BitsPerSecond$/, '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      json: { type: 'boolean' },
-      ...Object.fromEntries(names.map((name) => [flag(name), { type: 'string' as const }])),
-    },
-  });
+  const values = argumentsOf(argv, names.map(flag));
+  if (values.help === true) return help(names);
   const given: Partial<SizingInput> = {};
   for (const name of names) {
-    const text = (values as Record<string, string | boolean | undefined>)[flag(name)];
+    const text = values[flag(name)];
     if (typeof text !== 'string') continue;
     const value = name.endsWith('BitsPerSecond') ? parseSpeed(text) : Number(text);
-    if (value === undefined || Number.isNaN(value))
+    if (value === undefined || !Number.isFinite(value))
       throw new ConfigError('SIZING_INPUT', `--${flag(name)} is no figure: "${text}".`);
     given[name] = value;
   }
   const sizing = size(given);
   return values.json === true ? JSON.stringify(sizing) : describeSizing(sizing);
+}
+
+/** `--card` for `cardBitsPerSecond`, without the dashes in front. */
+function flag(name: string): string {
+  return name.replace(/BitsPerSecond$/, '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** @throws ConfigError `SIZING_USAGE` with the nearest flag there is. */
+function argumentsOf(argv: readonly string[], flags: readonly string[]): Record<string, string | boolean | undefined> {
+  const known = ['json', 'help', ...flags];
+  const strange = argv.find((word) => word.startsWith('--') && !known.includes(word.slice(2).split('=', 1)[0] ?? ''));
+  if (strange !== undefined)
+    throw new ConfigError('SIZING_USAGE', `There is no ${strange} (see --help)${closestName(strange.slice(2), known)}`);
+  try {
+    const text = Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }]));
+    return parseArgs({ args: [...argv], options: { json: { type: 'boolean' }, help: { type: 'boolean' }, ...text } })
+      .values;
+  } catch (error) {
+    throw new ConfigError('SIZING_USAGE', `${errorMessage(error)}; see --help.`, { cause: error });
+  }
+}
+
+function help(names: readonly (keyof SizingInput)[]): string {
+  const lines = names.map((name) => `  --${flag(name).padEnd(30)} ${DEFAULT_INPUT[name]}`);
+  return `How many machines a service needs, and which limit it meets first. Every figure has a default:\n${lines.join('\n')}
+  --${'json'.padEnd(30)} everything, as JSON
+Bits per second also as 25Gbit; where the defaults are from: infra/production.md.`;
 }
 
 function describeSizing(sizing: Sizing): string {
@@ -211,4 +232,12 @@ function gigabits(bitsPerSecond: number): string {
   return `${(bitsPerSecond / 1e9).toFixed(2)} Gbit/s`;
 }
 
-if (import.meta.main) process.stdout.write(`${main(process.argv.slice(2))}\n`);
+if (import.meta.main) {
+  try {
+    process.stdout.write(`${main(process.argv.slice(2))}\n`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`sizing: ${error.message} [${error.code}]\n`);
+    process.exitCode = 1;
+  }
+}
