@@ -8,16 +8,19 @@ export interface AskOptions {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Default: that of the client, 30 s. */
+  readonly requestTimeoutMs?: number;
 }
 
 /** An {@link Ask} and its end. Numbers come as numbers, 64-bit ones too: figures of panels, not ids. */
 export function connectAsk(options: AskOptions): { ask: Ask; close(): Promise<void> } {
-  const { url, user, password, database } = options;
+  const { url, user, password, database, requestTimeoutMs = 30_000 } = options;
   const client = createClient({
     url,
     username: user,
     password,
     database,
+    request_timeout: requestTimeoutMs,
     // What goes wrong is said once, by whoever asked.
     log: { level: ClickHouseLogLevel.OFF },
   });

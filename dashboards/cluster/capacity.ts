@@ -36,7 +36,7 @@ const days = `SELECT cluster, what, intDiv(toUInt32($__toTime) - toUInt32(time),
   GROUP BY cluster, what, days_ago`;
 
 const limits = `SELECT cluster, what, max(peak) AS peak_used, ${ALLOWED} - peak_used AS headroom,
-  argMax(viewers, peak) / peak_used * ${ALLOWED} - argMax(viewers, peak) AS more_viewers,
+  nullIf(argMax(viewers, peak), 0) * (${ALLOWED} / peak_used - 1) AS more_viewers,
   if(count() < 2, 0, simpleLinearRegression(-toFloat64(days_ago), toFloat64(peak)).1) AS change_per_day,
   if(change_per_day > 0.0005, greatest(0, headroom) / change_per_day, NULL) AS days_left,
   toInt64(any(machines)) - toInt64(ceil(any(machines) * peak_used / ${ALLOWED})) AS machines_spare
@@ -82,7 +82,7 @@ export const CAPACITY: PanelGroup = {
       kind: 'table',
       title: 'Headroom of the edges, by limit',
       description:
-        'Highest ten minutes of the last seven days for each limit; how many viewers more it would carry; change of the daily peak; days until it is at 90 %; machines that could go (negative: that are missing).',
+        'Highest ten minutes of the last seven days for each limit; how many viewers more it would carry, by what those there were cost; change of the daily peak; days until it is at 90 %; machines that could go (negative: that are missing).',
       queries: [{ refId: 'A', sql: table }],
       width: 16,
       height: 5,

@@ -15,8 +15,19 @@ const STATE = `multiIf(s.quiet, 'drained', s.silent_seconds >= ${SILENT_SECONDS}
 
 const SILENCE = `${VIEW.nodeSilence}(from = $__toTime - 60, to = $__toTime, step = ${SILENCE_STEP})`;
 
-const nodesUp = `SELECT countIf(state = 'up') AS up, countIf(state = 'silent') AS silent, countIf(state = 'drained') AS drained
-FROM (SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'origin') AND ${picked('cluster', 'cluster')})`;
+/** When each edge and origin belonged to the cluster (M5), as `cluster_load` counts them: also those nobody ever heard of, whose role is not known. */
+export const DUE = `SELECT m.cluster AS cluster, m.node AS node, m.since AS since, m.until AS until, n.node = '' AS unheard
+  FROM ${VIEW.nodeMemberships} AS m LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = m.cluster AND n.node = m.node
+  WHERE n.node = '' OR n.role IN ('edge', 'origin')`;
+
+/** Those of the end of the range. */
+const DUE_NOW = `SELECT cluster, node, unheard FROM (${DUE}) WHERE since < $__toTime AND until > $__toTime AND ${picked('cluster', 'cluster')}`;
+
+const nodesUp = `SELECT countIf(state = 'up') AS up, (SELECT count() FROM (${DUE_NOW})) AS expected, countIf(state IN ('silent', 'never heard')) AS silent, countIf(state = 'drained') AS drained
+FROM (
+  SELECT ${STATE} AS state FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'origin') AND ${picked('cluster', 'cluster')}
+  UNION ALL SELECT 'never heard' AS state FROM (${DUE_NOW}) WHERE unheard
+)`;
 
 /** Which figure of the table a series is, '' for none. */
 const FIGURE = `multiIf(metric = 'live.connections', attributes['role'], metric = 'live.connections.limit', 'limit', metric = 'system.filesystem.utilization', 'disk',
@@ -37,15 +48,18 @@ const lately = `SELECT cluster, machine_id, node, sumIf(v, figure = 'viewer') AS
   )
   GROUP BY cluster, machine_id, node, card_name`;
 
-const nodeTable = `SELECT s.node AS node, any(s.role) AS role, any(n.site) AS site, any(${STATE}) AS state, any(s.silent_seconds) AS silent_for,
+const nodeTable = `SELECT s.node AS node, any(s.role) AS role, any(n.site) AS site, any(s.state) AS state, any(s.silent_for) AS silent_for,
   sumIf(l.viewers, l.node = s.node) AS viewers, sumIf(l.publishers, l.node = s.node) AS publishers, (viewers + publishers) / maxIf(l.connection_limit, l.node = s.node) AS limit_used, minIf(l.weight, l.node = s.node) AS weight,
   max(l.cpu) AS cpu, max(l.memory) AS memory, max(l.card) AS card, max(l.disk) AS disk, any(n.version) AS version
-FROM ${SILENCE} AS s
-INNER JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
+FROM (
+  SELECT s.cluster AS cluster, s.node AS node, s.role AS role, s.machine_id AS machine_id, ${STATE} AS state, toNullable(s.silent_seconds) AS silent_for FROM ${SILENCE} AS s WHERE s.role IN ('edge', 'origin')
+  UNION ALL SELECT cluster, node, '' AS role, concat('of ', node) AS machine_id, 'never heard' AS state, NULL AS silent_for FROM (${DUE_NOW}) WHERE unheard
+) AS s
+LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = s.cluster AND n.node = s.node
 LEFT JOIN (${lately}) AS l ON l.cluster = s.cluster AND l.machine_id = s.machine_id
-WHERE s.role IN ('edge', 'origin') AND ${picked('s.cluster', 'cluster')} AND ${picked('s.node', 'node')}
+WHERE ${picked('s.cluster', 'cluster')} AND ${picked('s.node', 'node')}
 GROUP BY s.cluster, s.node
-ORDER BY state = 'silent' DESC, card DESC
+ORDER BY state IN ('silent', 'never heard') DESC, card DESC
 LIMIT 1000`;
 
 const share = { unit: 'percentunit', decimals: 0, cell: 'gauge' } as const;
@@ -58,12 +72,13 @@ export const HEALTH: PanelGroup = {
       id: 1,
       kind: 'stat',
       title: 'Nodes',
-      description: `Edges and origins by state at the end of the range. Silent: expected, but no sample for ${SILENT_SECONDS} s. Drained: draining or retired, silence is fine. Find the silent ones in the table below.`,
+      description: `Edges and origins by state at the end of the range. Expected: declared or heard of, and not retired. Silent: expected, but no sample for ${SILENT_SECONDS} s, or never one. Drained: draining or retired, silence is fine. Find the silent ones in the table below.`,
       queries: [{ refId: 'A', sql: nodesUp }],
       width: 6,
       height: 4,
       fields: {
         up: { name: 'Up', color: 'green' },
+        expected: { name: 'Expected', color: 'grey' },
         silent: { name: 'Silent', thresholds: { bad: 1 } },
         drained: { name: 'Drained', color: 'grey' },
       },
@@ -167,7 +182,7 @@ export const HEALTH: PanelGroup = {
         node: { name: 'Node', link: { title: 'Open node', dashboard: 'node', values: { node: 'Node' } } },
         role: { name: 'Role', width: 80 },
         site: { name: 'Site', width: 80 },
-        state: { name: 'State', width: 80 },
+        state: { name: 'State', width: 100 },
         silent_for: { name: 'Silent for', unit: 's', thresholds: { warn: 15, bad: SILENT_SECONDS }, cell: 'color' },
         viewers: { name: 'Viewers', decimals: 0 },
         publishers: { name: 'Publishers', decimals: 0 },

@@ -6,14 +6,14 @@ import { bucketOf, inRange, levelExpressions } from '../build/levels.ts';
 import { linesSql } from '../build/lines-sql.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
+import { DUE } from './health.ts';
 
 const ofClients = { role: ['publisher', 'viewer'] };
 
-/** Nodes heard in each bucket and nodes that were due: known by then and not retired. */
+/** Nodes heard in each bucket and nodes that were due: members then, whether ever heard of or not. */
 const answered = `WITH ${levelExpressions()},
-  (SELECT groupArray((toDateTime(n.first_seen), if(q.node = '', toDateTime('2100-01-01 00:00:00', 'UTC'), toDateTime(q.since))))
-   FROM ${TABLE.nodes} AS n LEFT JOIN (SELECT cluster, node, min(since) AS since FROM ${VIEW.nodeMarkIntervals} WHERE mark = 'retired' AND until > $__fromTime GROUP BY cluster, node) AS q ON q.cluster = n.cluster AND q.node = n.node
-   WHERE n.role IN ('edge', 'origin') AND ${picked('n.cluster', 'cluster')} AND ${picked('n.node', 'node')}) AS known
+  (SELECT groupArray((toDateTime(since), toDateTime(least(until, toDateTime64('2100-01-01 00:00:00', 3, 'UTC')))))
+   FROM (${DUE}) WHERE ${picked('cluster', 'cluster')} AND ${picked('node', 'node')}) AS known
 SELECT ${bucketOf('p.time')} AS time, uniqExact(p.cluster, p.node) AS Answering, toUInt64(arrayCount(x -> x.1 < any(${bucketOf('p.time')}) + bucket AND x.2 > any(${bucketOf('p.time')}), known)) AS Expected
 FROM ${VIEW.metricPoints}(step = step) AS p
 WHERE p.metric = 'process.uptime' AND ${inRange('p.time')} AND ${picked('p.cluster', 'cluster')} AND ${picked('p.node', 'node')}

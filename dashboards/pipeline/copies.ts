@@ -1,5 +1,5 @@
 /** Pipeline, third row: the copies of ingest, and what each says of itself. */
-import { TABLE, VIEW } from '@weir/contracts/tables';
+import { VIEW } from '@weir/contracts/tables';
 import { picked } from '../build/filters.ts';
 import { metricSql } from '../build/metric-sql.ts';
 import type { PanelGroup } from '../build/panel-spec.ts';
@@ -8,12 +8,11 @@ import type { PanelGroup } from '../build/panel-spec.ts';
 export const SILENT = 'Ingest does not report itself';
 
 /** What each copy of ingest reports of itself, newest minute first. */
-const copies = `SELECT p.node AS node, n.site AS site, toFloat64(sumIf(p.sum, p.metric = 'weir.ingest.messages')) / 180 AS messages, toFloat64(sumIf(p.sum, p.metric = 'weir.ingest.rows')) / 180 AS rows,
-  sumIf(p.sum, p.metric = 'weir.ingest.cpu.time') / 180 AS cpu, toFloat64(maxIf(p.max, p.metric = 'weir.ingest.memory')) AS memory, sumIf(p.sum, p.metric = 'weir.ingest.retries') AS retries, n.version AS version
+const copies = `SELECT p.node AS node, p.site AS site, toFloat64(sumIf(p.sum, p.metric = 'weir.ingest.messages')) / 180 AS messages, toFloat64(sumIf(p.sum, p.metric = 'weir.ingest.rows')) / 180 AS rows,
+  sumIf(p.sum, p.metric = 'weir.ingest.cpu.time') / 180 AS cpu, toFloat64(maxIf(p.max, p.metric = 'weir.ingest.memory')) AS memory, sumIf(p.sum, p.metric = 'weir.ingest.retries') AS retries
 FROM ${VIEW.metricPoints}(step = 60) AS p
-LEFT JOIN ${TABLE.nodes} AS n ON n.cluster = p.cluster AND n.node = p.node
 WHERE p.metric IN ('weir.ingest.messages', 'weir.ingest.rows', 'weir.ingest.cpu.time', 'weir.ingest.memory', 'weir.ingest.retries') AND p.time >= $__toTime - 180 AND p.time < $__toTime AND ${picked('p.cluster', 'cluster')}
-GROUP BY node, site, version
+GROUP BY node, site
 ORDER BY rows DESC
 LIMIT 200`;
 
@@ -39,7 +38,6 @@ export const COPIES: PanelGroup = {
         cpu: { name: 'CPU', unit: 'percentunit', decimals: 1, thresholds: { warn: 0.7, bad: 0.9 }, cell: 'color' },
         memory: { name: 'Memory', unit: 'bytes' },
         retries: { name: 'Tried again', decimals: 0, thresholds: { warn: 1 }, cell: 'color' },
-        version: { name: 'Version', width: 90 },
       },
     },
     {

@@ -15,7 +15,7 @@ const publishers = `SELECT cluster, app, stream, argMax(node, opened_at) AS publ
 
 const streamTable = `SELECT s.app AS app, s.stream AS stream, s.viewers AS viewers, s.edges AS edges, s.bitrate AS bitrate, s.fps AS fps, p.publisher_node AS publisher, if(p.is_open, dateDiff('second', p.since, $__toTime), NULL) AS published_for
 FROM (
-  SELECT cluster, app, stream, argMax(viewers, time) AS viewers, argMax(nodes, time) AS edges, argMax(bitrate_bits, time) AS bitrate, argMax(frames / greatest(nodes, 1), time) / 60 AS fps
+  SELECT cluster, app, stream, argMax(viewers, time) AS viewers, argMax(nodes, time) AS edges, argMax(bitrate_bits, time) AS bitrate, argMax(video_frames / greatest(nodes, 1), time) / 60 AS fps
   FROM ${VIEW.streamMinutes}(from = $__toTime - 180, to = $__toTime) WHERE time < $__toTime - 60 AND ${inMinutes} GROUP BY cluster, app, stream
 ) AS s
 LEFT JOIN (${publishers}) AS p ON p.cluster = s.cluster AND p.app = s.app AND p.stream = s.stream

@@ -130,6 +130,7 @@ export function streamEntries(): Entry[] {
     entry('live.stream.bitrate', {}, 'bits * flow * (1 + 0.05 * (sipHash64(stream, t) % 1000 / 1000 - 0.5))'),
     entry('live.stream.io', { 'network.io.direction': 'transmit' }, 'viewers * share * bits / 8 * flow'),
     entry('live.stream.frames', { media: 'video' }, '25 * flow'),
+    entry('live.stream.frames', { media: 'audio' }, '43 * flow'),
   ];
 }
 

@@ -1,11 +1,18 @@
 /** Who belongs to the cluster: expected or first heard of, until retired; and what `cluster_load` says was due when (M5). */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { RESOURCE } from '@weir/contracts/resource';
+import { ruleSql } from '@weir/dashboards/alerts/rule';
+import { ALERT_RULES } from '@weir/dashboards/alerts/rules';
+import { connectAsk } from '@weir/dashboards/check/client';
+import { expandQuery } from '@weir/dashboards/check/expand';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
 import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
 import { eventually } from '@weir/test/harness/wait';
 import { weir } from './cli-process.ts';
+import { asking } from './dashboards/asking.ts';
 
 describe('membership of nodes', () => {
   let pipeline: TestPipeline;
@@ -36,7 +43,11 @@ describe('membership of nodes', () => {
     ]);
   };
   const report = (node: string, machineId: string, timeMs: number, more: { metric: string; value: number }[] = []) => {
-    const outbox = new TestOutbox(pipeline.connection, { node, machineId, cluster: 'test' }, 4);
+    const outbox = new TestOutbox(
+      pipeline.connection,
+      { node, machineId, cluster: 'test', resource: { [RESOURCE.role]: 'edge' } },
+      4,
+    );
     const gauges = [{ metric: 'process.uptime', value: 9 }, { metric: 'system.memory.limit', value: 1e9 }, ...more];
     return outbox.send(
       'metrics',
@@ -73,7 +84,8 @@ describe('membership of nodes', () => {
       ...{ nodes: String(nodes), nodes_known: String(known) },
     });
     const past = [row(0, 1, 1, 2, 2), row(10, 1, 2, 1, 3), row(15, 1, 2, 1, 2), row(20, 2, 2, 2, 2)];
-    assert.deepEqual(await eventually(load, (rows) => rows.length === 4 && rows[3]?.nodes === '2'), past);
+    // samples are there before the nodes they are of: tables are written at once
+    await eventually(load, (rows) => isDeepStrictEqual(rows, past));
     assert.equal((await run('retire', 'edge-3', '--reason', "it's sold")).status, 0);
     assert.equal((await run('expect', 'edge-9')).status, 0);
     assert.deepEqual(await load(), past);
@@ -96,6 +108,69 @@ describe('membership of nodes', () => {
     assert.match(String(rows.get('edge-4')), /Its machine's clock is off by -7\.3 s\.$/);
     assert.equal(rows.has('edge-3'), false);
     assert.equal(rows.has('edge-2'), false);
+  });
+
+  it('is what the dashboard of the cluster counts, members that nobody ever heard of included', async (t) => {
+    const { url, reader } = pipeline.store;
+    const { ask, close } = connectAsk({ url, user: reader.name, password: reader.password, database: 'weir' });
+    t.after(close);
+    const { panel } = asking(() => assert.fail('asks no week'));
+    const toMs = Date.now();
+    const range = { ask, fromMs: toMs - 900_000, toMs, mayBeEmpty: true };
+    const numbers = (row: Record<string, unknown> | undefined) =>
+      Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]));
+    // edge-4 is up, edge-1 silent, edge-9 never heard of, edge-2 and edge-3 are retired
+    const [nodes] = await panel('cluster', 1, range);
+    assert.deepEqual(numbers(nodes), { up: 1, expected: 3, silent: 2, drained: 2 });
+    const states = (await panel('cluster', 6, range)).map(({ node, state }) => [node, state]);
+    assert.deepEqual(
+      states.toSorted(([a], [b]) => String(a).localeCompare(String(b))),
+      [
+        ['edge-1', 'silent'],
+        ['edge-2', 'drained'],
+        ['edge-3', 'drained'],
+        ['edge-4', 'up'],
+        ['edge-9', 'never heard'],
+      ],
+    );
+    const then = { ...range, fromMs: startMs - 60_000, toMs: startMs + 60_000 };
+    const due = (await panel('cluster', 24, then)).map(({ Answering, Expected }) => [
+      Number(Answering),
+      Number(Expected),
+    ]);
+    assert.deepEqual(due, [
+      [2, 2],
+      [1, 3],
+      [1, 2],
+      [2, 2],
+    ]);
+  });
+
+  it('ends the alarm that a cluster is blind: with its last member, or after a week', async (t) => {
+    const { url, reader } = pipeline.store;
+    const { ask, close } = connectAsk({ url, user: reader.name, password: reader.password, database: 'weir' });
+    t.after(close);
+    const rule = ALERT_RULES.find(({ name }) => name === 'measuring-blind');
+    assert.ok(rule);
+    const blind = async () => {
+      const toMs = Date.now();
+      const context = { fromMs: toMs - 300_000, toMs, maxDataPoints: 1_000, variables: {} };
+      const { rows } = await ask(expandQuery(ruleSql(rule), context));
+      const above = rows.filter(({ value }) => Number(value) > rule.above).map(({ cluster }) => cluster);
+      // what the tests before sent may be fresh or a minute old by now
+      return above.filter((cluster) => cluster !== 'test');
+    };
+    const heard = (cluster: string, daysAgo: number) =>
+      pipeline.clickhouse.command({
+        query: `INSERT INTO node_reports (time, cluster, node, role) VALUES (now64(3) - INTERVAL ${daysAgo} DAY, '${cluster}', 'edge-1', 'edge')`,
+      });
+    await heard('lately', 6);
+    await heard('long-gone', 8);
+    assert.deepEqual(await blind(), ['lately']);
+    await pipeline.clickhouse.command({
+      query: "INSERT INTO node_marks VALUES (now64(3) - INTERVAL 1 SECOND, 'lately', 'edge-1', 'retired', 'sold')",
+    });
+    assert.deepEqual(await blind(), []);
   });
 
   it('refuses what is no name and what it does not know', async () => {

@@ -16,7 +16,10 @@ export function testPlanted(get: () => TestWeek): void {
   describe('a panel knows the planted answer:', { concurrency: AT_ONCE }, () => {
     it('20 nodes up, one retired and therefore quiet', async () => {
       const [row] = await panel('cluster', 1, lastHours(1));
-      assert.deepEqual([Number(row?.up), Number(row?.silent), Number(row?.drained)], [20, 0, 1]);
+      assert.deepEqual(
+        [Number(row?.up), Number(row?.expected), Number(row?.silent), Number(row?.drained)],
+        [20, 20, 0, 1],
+      );
     });
     it('one node silent while edge-12 is dead', async () => {
       const [row] = await panel('cluster', 1, around('node-dead'));
@@ -143,6 +146,12 @@ export function testPlanted(get: () => TestWeek): void {
       const nodes = await panel('cluster', 6, lastHours(1));
       const sum = (rows: Record<string, unknown>[]) => rows.reduce((total, row) => total + Number(row.viewers), 0);
       assert.ok(Math.abs(sum(streams) / sum(nodes) - 1) < 0.05, `${sum(streams)} and ${sum(nodes)}`);
+    });
+    it('a stream has the pictures a second that its publisher sends, sound not counted', async () => {
+      const rows = await panel('streams', 1, lastHours(1));
+      const published = rows.filter((row) => Number(row.bitrate) > 0);
+      assert.ok(published.length > 10);
+      for (const row of published) assert.ok(Math.abs(Number(row.fps) - 25) < 2, JSON.stringify(row));
     });
     it('every viewer of the lost origin is in the fail-over summary', async () => {
       const { ask, noisy } = get();

@@ -1,6 +1,9 @@
 /** The worked SQL questions: each is run as the user that only reads, on a week whose answers are known. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { readQuestions } from '@weir/dashboards/check/questions';
 import type { IncidentName } from '@weir/dashboards/week/incidents';
 import type { TestWeek } from '@weir/test/harness/week';
@@ -257,6 +260,14 @@ export function testQuestions(get: () => TestWeek): void {
         await answer.judge([...result.rows], week);
       });
     }
+  });
+
+  it('SQL in runbooks runs as it is printed', async () => {
+    const folder = fileURLToPath(new URL('../../../dashboards/runbooks/', import.meta.url));
+    const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+    const queries = texts.flatMap((text) => [...text.matchAll(/`(SELECT [^`]+)`/g)].map(([, sql = '']) => sql));
+    assert.ok(queries.length >= 5);
+    for (const sql of queries) await get().askEmpty(sql);
   });
 
   describe('the user that only reads', () => {
