@@ -52,16 +52,16 @@ export class BitrateGuard {
     const limit = this.bitsPerPublisher;
     const before = this.#seen;
     this.#seen = new Map();
-    if (seconds <= 0 || limit === 0) return;
     for (const { app, name, bytesIn, revoke } of this.#streams()) {
-      if (!revoke) continue;
       const key = `${app}/${name}`;
       const last = before.get(key);
+      // What came before the first look is nobody's: it may be from a relay, or from a time without a limit.
       // A total that fell belongs to a new hub.
-      const bytes = last === undefined || bytesIn < last.bytesIn ? bytesIn : bytesIn - last.bytesIn;
-      const aheadBits = Math.max(0, (last?.aheadBits ?? 0) + bytes * 8 - limit * seconds);
+      const bytes = last === undefined ? 0 : bytesIn < last.bytesIn ? bytesIn : bytesIn - last.bytesIn;
+      const isLimited = revoke !== undefined && limit > 0;
+      const aheadBits = isLimited ? Math.max(0, (last?.aheadBits ?? 0) + bytes * 8 - limit * seconds) : 0;
       this.#seen.set(key, { bytesIn, aheadBits });
-      if (aheadBits > limit * BURST_SECONDS) revoke('bitrate-limit');
+      if (isLimited && aheadBits > limit * BURST_SECONDS) revoke('bitrate-limit');
     }
   }
 

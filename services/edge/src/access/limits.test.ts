@@ -87,4 +87,25 @@ describe('the bitrate of a publisher', () => {
     assert.deepEqual(new Set(revoked), new Set(['greedy bitrate-limit']));
     assert.ok(revokedAt >= 10 && revokedAt <= 12, `after ${revokedAt} s`);
   });
+
+  it('counts nothing of a time without a limit, nor what came to the stream by a relay', () => {
+    const revoked: string[] = [];
+    const stream: StreamTraffic = { app: 'live', name: 'old', bytesIn: 0, revoke: (why) => revoked.push(why) };
+    const guard = new BitrateGuard({ bitsPerPublisher: 0, streams: () => [stream] });
+    const look = (second: number) => {
+      stream.bytesIn += 900;
+      guard.look(second * 1_000);
+    };
+    for (let second = 1; second <= 3_600; second += 1) look(second);
+    guard.bitsPerPublisher = 8_000; // a reload
+    const { revoke } = stream;
+    for (let second = 3_601; second <= 3_620; second += 1) look(second);
+    stream.revoke = undefined;
+    stream.bytesIn += 10_000_000;
+    look(3_621);
+    stream.revoke = revoke;
+    for (let second = 3_622; second <= 3_640; second += 1) look(second);
+    guard.close();
+    assert.deepEqual(revoked, []);
+  });
 });
