@@ -269,7 +269,7 @@ if [ -n "$start" ]; then
   done <"$work/sorted"
   for unit in $(entries unit); do
     if systemctl is-enabled --quiet "$unit" 2>/dev/null; then
-      case $(systemctl is-active "$unit" || true) in active | activating | reloading) continue ;; esac
+      case $(systemctl is-active "$unit" || true) in active | activating | deactivating | reloading) continue ;; esac
     fi
     change "! start $unit"
     [ -z "$dry" ] || continue
@@ -283,7 +283,7 @@ if [ -n "$start" ]; then
     [ -z "$dry" ] || continue
     case $(systemctl is-active "$unit" || true) in
       active | reloading) ;;
-      activating) echo "? $unit does not run yet, systemd goes on trying: journalctl -u $unit" ;;
+      activating | deactivating) echo "? $unit does not run yet, systemd goes on trying: journalctl -u $unit" ;;
       *) failed="$failed, $unit is down (journalctl -u $unit)" ;;
     esac
   done
