@@ -4,6 +4,7 @@
  * on this machine; after it: metrics.
  */
 import { Resolver } from 'node:dns/promises';
+import { ConfigError } from '@weir/contracts/errors';
 import type { Logger } from '@weir/contracts/logger';
 import { SITE_ATTRIBUTE } from '@weir/contracts/site-metrics';
 import type { Measure, MetricSource } from '../measurement.ts';
@@ -26,10 +27,15 @@ export interface GroupHealth {
 
 const TIMEOUT_MS = 1_000;
 
-/** The name server as a source. */
+/** The name server as a source. @throws ConfigError `AGENT_DNS_SERVER` when its address is none. */
 export function dnsMetrics({ server, names, logger }: DnsOptions): MetricSource {
   const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: 1 });
-  resolver.setServers([server]);
+  try {
+    resolver.setServers([server]);
+  } catch (error) {
+    const message = `agent.dnsServer is "${server}"; write it as address:port, like 127.0.0.1:53.`;
+    throw new ConfigError('AGENT_DNS_SERVER', message, { cause: error });
+  }
   return {
     async sample(measure) {
       await Promise.all(names.map((name) => ask(resolver, name, measure, logger)));

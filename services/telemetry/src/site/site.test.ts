@@ -1,8 +1,9 @@
 /** What the kernel, ipvsadm, PowerDNS and the configuration say, read from their own words. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createLogger } from '@weir/contracts/logger';
 import { parseDirectedGroups } from './directed-groups.ts';
-import { parseHealth } from './dns.ts';
+import { dnsMetrics, parseHealth } from './dns.ts';
 import { parseIpvsStats, parseIpvsTable } from './ipvs-tables.ts';
 
 const TABLE = `IP Virtual Server version 1.2.1 (size=4096)
@@ -74,6 +75,17 @@ describe('the health text of a name', () => {
 
   it('of somebody else says nothing', () => {
     assert.deepEqual(parseHealth('v=spf1 include:example.net ~all'), []);
+  });
+
+  it('is asked of an address only', () => {
+    const logger = createLogger('test', 'silent');
+    for (const server of ['ns1', '127.0.0.1:53x']) {
+      assert.throws(() => dnsMetrics({ server, names: [], logger }), {
+        code: 'AGENT_DNS_SERVER',
+        message: /127\.0\.0\.1:53\.$/,
+      });
+    }
+    assert.doesNotThrow(() => dnsMetrics({ server: '127.0.0.1:5300', names: [], logger }));
   });
 });
 
