@@ -9,7 +9,6 @@ import { renderFolder } from '@weir/infra/render/folder';
 import { writeSecrets } from '@weir/infra/render/secrets';
 import { writeFolder } from '@weir/infra/render/write';
 import { whyWithout } from '@weir/test/harness/debian-tools';
-import { waitFor } from '@weir/test/harness/wait';
 import { Booted, whyNotBooted } from './ns/booted.ts';
 import { Namespaces } from './ns/namespace.ts';
 import { printTable, Rows } from './table.ts';
@@ -111,18 +110,16 @@ describe('a machine with systemd', { skip: why ?? false }, () => {
     assert.match(install().output, /^changed: 0$/m);
   });
 
-  it('says which unit is down', async () => {
-    machine.must('mkdir -p /etc/systemd/system/weir-nats.service.d');
-    machine.must(
-      'printf "[Service]\\nExecStart=\\nExecStart=/bin/false\\nRestart=no\\n" >/etc/systemd/system/weir-nats.service.d/x.conf',
-    );
-    machine.must('systemctl daemon-reload; systemctl stop weir-nats.service');
+  it('says which unit is down', () => {
+    const dropIn = '/etc/systemd/system/weir-firewall.service.d';
+    machine.must(`mkdir -p ${dropIn}; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >${dropIn}/x.conf`);
+    machine.must('systemctl daemon-reload; systemctl stop weir-firewall.service');
     const { status, output } = install();
     assert.equal(status, 1, output);
-    assert.match(output, /not all is well: weir-nats\.service is down \(journalctl -u weir-nats\.service\)/);
-    machine.must('rm -r /etc/systemd/system/weir-nats.service.d; systemctl daemon-reload');
+    assert.match(output, /not all is well: weir-firewall\.service is down \(journalctl -u weir-firewall\.service\)/);
+    machine.must(`rm -r ${dropIn}; systemctl daemon-reload`);
     assert.equal(install().status, 0);
-    await waitFor('NATS', () => machine.state('weir-nats.service') === 'active');
+    assert.equal(machine.state('weir-firewall.service'), 'active');
   });
 
   it('loses a role: its units are stopped and gone', () => {

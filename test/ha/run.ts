@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 /** With fewer seconds left than these a part is not begun. */
-const PARTS = { media: 150, lvs: 160, namespaces: 25, nats: 30, edges: 35, machines: 60 };
+const PARTS = { media: 150, lvs: 160, namespaces: 25, nats: 30, edges: 35, machines: 50 };
 type Part = keyof typeof PARTS;
 /**
  * Parts that go one after the other, those that show most first. Two with booted directors beside each other would be four
@@ -17,8 +17,8 @@ type Part = keyof typeof PARTS;
  * beside the minute that directors take to boot.
  */
 const LANES: readonly (readonly Part[])[] = [
-  ['media', 'lvs'],
-  ['namespaces', 'nats', 'edges', 'machines'],
+  ['media', 'lvs', 'machines'],
+  ['namespaces', 'nats', 'edges'],
 ];
 const BOUND_SECONDS = 360;
 
