@@ -9,7 +9,8 @@ if [ "$$" != 1 ]; then
   echo $$ >"$1/cgroup/$2/cgroup.procs"
   exec unshare --mount --uts --ipc --pid --cgroup --fork --kill-child=KILL --propagation private sh "$0" "$@"
 fi
-layers=$(mktemp -d) root=$1/root
+layers=$1/layers root=$1/root
+mkdir -p "$layers"
 mount -t tmpfs none "$layers"
 mkdir -p "$layers/upper" "$layers/work" "$root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$layers/upper,workdir=$layers/work" "$root"

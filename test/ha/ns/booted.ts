@@ -88,7 +88,8 @@ export class Booted {
 
 /** Why no such machine can be booted here; undefined = it can. Tells it loudly. */
 export function whyNotBooted(): string | undefined {
-  const probe = 'd=$(mktemp -d) && mount -t cgroup2 none $d && mkdir $d/weir-probe && rmdir $d/weir-probe';
+  const probe =
+    'd=$(mktemp -d) && mount -t cgroup2 none $d && mkdir $d/weir-probe && rmdir $d/weir-probe && umount $d && rmdir $d';
   const reason = !existsSync('/lib/systemd/systemd')
     ? 'there is no systemd here'
     : process.getuid?.() !== 0
