@@ -39,7 +39,7 @@ export async function findChromium(): Promise<{ path: string } | { skip: string 
 
 /** Starts Chromium with a fresh profile; close it at the end. */
 export function launchChromium(path: string): Promise<Browser> {
-  return chromium.launch({ executablePath: path, args: ARGUMENTS });
+  return chromium.launch({ executablePath: path, args: ARGUMENTS, timeout: START_MS });
 }
 
 /** What `player.stats()` gives, as far as tests look at it. */
@@ -83,6 +83,8 @@ export interface PlayerPage {
 
 const DEFAULT_SIZE = { width: 1_280, height: 800 };
 const POLL_MS = 50;
+/** Chromium's first start from a cold, slow disk, and its first page, take long. */
+const START_MS = 180_000;
 
 /**
  * Opens the player's page at `url` in a context (cookies, storage, network) of its own.
@@ -99,14 +101,14 @@ export async function openPlayer(
   await prepare(page);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
-  await page.goto(url);
+  await page.goto(url, { timeout: START_MS });
   const stats = async () => JSON.parse(await page.evaluate('JSON.stringify(window.weirPlayer.stats())')) as SeenStats;
   return {
     page,
     context,
     errors,
     stats,
-    async until(what, isGood, timeoutMs = 30_000) {
+    async until(what, isGood, timeoutMs = 60_000) {
       const end = performance.now() + timeoutMs;
       for (;;) {
         const seen = await stats();

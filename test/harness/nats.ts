@@ -47,7 +47,8 @@ export interface TestNats {
   close(): Promise<void>;
 }
 
-const START_TIMEOUT_MS = 15_000;
+/** Its first start from a cold, slow disk takes long. */
+const START_TIMEOUT_MS = 60_000;
 
 /** Starts a nats-server with JetStream and resolves when it takes connections. */
 export async function startNats(options: NatsOptions = {}): Promise<TestNats> {

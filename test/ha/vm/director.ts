@@ -16,8 +16,8 @@ import type { Plug } from '../ns/namespace.ts';
 const repository = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
 const MEMORY_MB = 640;
 /** To boot, or to do what it is told. */
-const ANSWER_MS = 90_000;
-const CONNECT_MS = 10_000;
+const ANSWER_MS = 150_000;
+const CONNECT_MS = 60_000;
 
 /** One real server in a director's kernel. */
 export interface Served {
