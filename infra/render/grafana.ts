@@ -5,7 +5,7 @@
 import { secretReference } from '@weir/contracts/topology/schema';
 import { databaseOf } from './clickhouse.ts';
 import { innerOpening } from './firewall.ts';
-import { type NamedMachine, type Plan, withRole } from './plan.ts';
+import { clickhouseFor, type NamedMachine, type Plan } from './plan.ts';
 import { type Contribution, header } from './rendered.ts';
 
 const ENVIRONMENT_PATH = '/etc/weir/grafana.env';
@@ -15,13 +15,11 @@ const NO_WEBHOOK = 'http://127.0.0.1:9/';
 
 export function grafana(plan: Plan, machine: NamedMachine): Contribution {
   const { ports, software, alerts } = plan.topology;
-  const stores = withRole(plan, 'clickhouse');
-  const store = stores.find((candidate) => candidate.site === machine.site) ?? stores[0];
   const environment = {
     GF_PATHS_PROVISIONING: `${software.path}/dashboards/generated/provisioning`,
     GF_SERVER_HTTP_PORT: ports.grafana,
     WEIR_DASHBOARDS_DIR: `${software.path}/dashboards/generated/dashboards`,
-    WEIR_CLICKHOUSE_HOST: store?.address ?? '127.0.0.1',
+    WEIR_CLICKHOUSE_HOST: clickhouseFor(plan, machine) ?? '127.0.0.1',
     WEIR_CLICKHOUSE_PORT: ports.clickhouse,
     WEIR_CLICKHOUSE_SECURE: false,
     WEIR_CLICKHOUSE_DATABASE: databaseOf(plan),

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { databaseOf, hasShards } from './clickhouse.ts';
 import { userOf } from './nats-rights.ts';
 import {
+  clickhouseFor,
   directedGroup,
   groupOf,
   interfaceOf,
@@ -71,8 +72,7 @@ function mediaConfig(plan: Plan, machine: NamedMachine, role: 'edge' | 'origin',
 
 export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
   const { ports, faro } = plan.topology;
-  const stores = withRole(plan, 'clickhouse');
-  const own = stores.find((store) => store.site === machine.site) ?? stores[0];
+  const host = clickhouseFor(plan, machine);
   return configFile(machine, 'ingest', {
     ...common(plan, machine),
     ingest: { port: ports.ingest, name: machine.name },
@@ -81,10 +81,10 @@ export function ingestConfig(plan: Plan, machine: NamedMachine): RenderedFile {
       : { faro: { keys: [`player=${secretReference(FARO_SECRET)}`], ...(faro.open ? {} : { trustProxy: true }) } }),
     nats: nats(plan, machine, 'ingest', 'NATS_PASSWORD_INGEST'),
     clickhouse: {
-      url: `http://${own?.address ?? '127.0.0.1'}:${ports.clickhouse}`,
+      url: `http://${host ?? '127.0.0.1'}:${ports.clickhouse}`,
       password: secretReference('CLICKHOUSE_PASSWORD'),
       readPassword: secretReference('CLICKHOUSE_PASSWORD_READ'),
-      cluster: stores.length > 0 ? plan.topology.cluster : '',
+      cluster: host === undefined ? '' : plan.topology.cluster,
       ...(hasShards(plan) ? { database: databaseOf(plan) } : {}),
     },
   });

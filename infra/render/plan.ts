@@ -106,6 +106,13 @@ export function natsServersFor(plan: Plan, machine: Machine): string[] {
   return [...leafs, ...members].map((server) => `${scheme}://${server.address}:${plan.topology.ports.nats}`);
 }
 
+/** Where clients on this machine reach ClickHouse; undefined = there is none. */
+export function clickhouseFor(plan: Plan, machine: Machine): string | undefined {
+  const stores = withRole(plan, 'clickhouse');
+  if (stores.length > 0 && plan.topology.clickhouse.host !== '') return plan.topology.clickhouse.host;
+  return (stores.find((store) => store.site === machine.site) ?? stores[0])?.address;
+}
+
 /** Name of the secret with the NATS password of a node. */
 export function nodeNatsSecret(plan: Plan, node: string, role: MeasuredRole): string {
   if (plan.topology.nats.credentials === 'role') return role === 'agent' ? 'NATS_PASSWORD_AGENT' : 'NATS_PASSWORD_NODE';

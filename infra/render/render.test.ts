@@ -280,6 +280,13 @@ describe('options of the topology', () => {
     assert.doesNotMatch(file('', 'fra-d1/files/etc/keepalived/keepalived.conf'), /lvs_sync_daemon/);
   });
 
+  it('names one ClickHouse server of the site, or a name behind which all are', () => {
+    const named = 'clickhouse: { host: clickhouse.example.net }';
+    assert.match(file('', 'fra-s1/files/etc/weir/ingest.yaml'), /url: http:\/\/10\.20\.0\.51:8123/);
+    assert.match(file(named, 'fra-s1/files/etc/weir/ingest.yaml'), /url: http:\/\/clickhouse\.example\.net:8123/);
+    assert.match(file(named, 'fra-c1/files/etc/weir/grafana.env'), /WEIR_CLICKHOUSE_HOST=clickhouse\.example\.net\n/);
+  });
+
   it('sends viewers’ measurements through a proxy, or straight to ingest when that is open, or nowhere', () => {
     const of = (faro: string, path: string) =>
       folderOf(path, renderFolder(topology((base) => base.replace(/^faro: .*$/m, faro))));

@@ -34,7 +34,7 @@ export function checkNames(topology: Topology, report: Report): void {
 
 /** Texts by their key. */
 function checkTexts(topology: Topology, report: Report): void {
-  const { cluster, sites, machines, software, tls, clientTls, dns, alerts, admin, faro } = topology;
+  const { cluster, sites, machines, software, tls, clientTls, dns, alerts, admin, faro, clickhouse } = topology;
   const must = (path: string, text: string, form: RegExp, words: string) => {
     if (!form.test(text)) report('TEXT', path, `"${text}" is no ${words}`);
   };
@@ -59,6 +59,7 @@ function checkTexts(topology: Topology, report: Report): void {
     /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/,
     'mailbox as zones have it: a dot where an address has "@"',
   );
+  must('clickhouse.host', clickhouse.host, /^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$/, 'name of a host');
   must('admin.sshUser', admin.sshUser, /^[a-z_][a-z0-9_-]*$/, 'name of a user');
   if (faro.url !== '' && !(URL.canParse(faro.url) && /^https?:\S+\/faro\/collect$/.test(faro.url)))
     report('TEXT', 'faro.url', `"${faro.url}" is no URL like https://measure.example.net/faro/collect`);

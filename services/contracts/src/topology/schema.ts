@@ -208,6 +208,12 @@ export const TopologySchema = section({
     intervalMs: whole(5_000, 'Sampling interval', 100, 3_600_000),
     partitions: whole(4, 'Partitions of the telemetry stream', 1, 256),
   }),
+  clickhouse: section({
+    host: text(
+      '',
+      'Name by which ingest and Grafana reach ClickHouse; with an address of each server they go to one that lives. Empty = one server, of their site where there is one',
+    ),
+  }),
   faro: section({
     url: text(
       '',
