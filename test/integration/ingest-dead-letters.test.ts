@@ -1,6 +1,8 @@
 /** `weir dead-letters` against a real pipeline: an operator looks at what was put aside, mends the cause and plays it again. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { HEADER, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import { startTestIngest, type TestIngest } from '@weir/test/harness/ingest';
 import { logsPayload, metricsPayload, TestOutbox } from '@weir/test/harness/otlp-sender';
 import { startPipeline, type TestPipeline } from '@weir/test/harness/pipeline';
@@ -113,5 +115,9 @@ describe('weir dead-letters', () => {
     );
     assert.deepEqual(await list(), []);
     assert.match((await run('replay', String(letter?.id))).stderr, /\[DEAD_LETTER_UNKNOWN\]/);
+    // whoever else reads the stream can still tell what it holds
+    const manager = await jetstreamManager(pipeline.connection);
+    const again = await manager.streams.getMessage(TELEMETRY_STREAM, { last_by_subj: letter?.subject ?? '' });
+    assert.deepEqual([again?.header.get(HEADER.signal), again?.header.get(HEADER.sequence)], ['logs', '']);
   });
 });

@@ -179,6 +179,39 @@ describe('OTLP over HTTP', () => {
     await pipeline.holds("node = 'otlp-shop-good'", { count: 1, sum: 1 });
   });
 
+  it('says so of points whose time or value cannot be, not only to itself', async () => {
+    const body = JSON.parse(gauge('astray', 'shop.level', 1));
+    const [{ scopeMetrics }] = body.resourceMetrics;
+    const { dataPoints } = scopeMetrics[0].metrics[0].gauge;
+    const [{ timeUnixNano }] = dataPoints;
+    dataPoints.push(
+      { timeUnixNano: '1000', asDouble: 2 },
+      { timeUnixNano: '4102444800000000000', asDouble: 4 },
+      { asDouble: 8 },
+      { timeUnixNano, asDouble: 'NaN', attributes: [{ key: 'a', value: { stringValue: 'b' } }] },
+      { timeUnixNano, flags: 1, attributes: [{ key: 'a', value: { stringValue: 'c' } }] },
+    );
+    const answer = await post('/v1/metrics', JSON.stringify(body), { 'content-type': 'Application/JSON' });
+    assert.equal(answer.status, 200);
+    assert.deepEqual(await answer.json(), {
+      partialSuccess: {
+        rejectedDataPoints: '4',
+        errorMessage:
+          'A time is missing, more than 8 days ago or more than an hour ahead. A value is not a finite number.',
+      },
+    });
+    await pipeline.holds("node = 'otlp-shop-astray'", { count: 1, sum: 1 });
+    const logRecords = [
+      { timeUnixNano: '1000000000000', body: { stringValue: 'long ago' } },
+      { body: { stringValue: 'now' } },
+    ];
+    const logs = { resourceLogs: [{ resource: body.resourceMetrics[0].resource, scopeLogs: [{ logRecords }] }] };
+    const { partialSuccess } = (await (await post('/v1/logs', JSON.stringify(logs), json)).json()) as {
+      partialSuccess: { rejectedLogRecords: string };
+    };
+    assert.equal(partialSuccess.rejectedLogRecords, '1');
+  });
+
   it('splits what is too large for one message', async () => {
     const attributes = { long: 'x'.repeat(900) };
     const points = Array.from({ length: 800 }, (_, index) => {

@@ -16,6 +16,7 @@ import {
   DEAD_LETTER_STREAM,
   DEAD_LETTER_SUBJECT_PREFIX,
   HEADER,
+  otelSignal,
   parseTelemetrySubject,
   TELEMETRY_STREAM,
   TELEMETRY_SUBJECT_PREFIX,
@@ -112,13 +113,15 @@ export class DeadLetters {
 
   /**
    * Puts a letter back into the telemetry stream, then removes it here. It goes without the number its outbox gave it:
-   * that number was seen. Called again within JetStream's window for message ids (2 min) it is not stored twice.
+   * that number was seen. Called again within JetStream's window for message ids (5 min) it is not stored twice.
    * @throws WeirError `DEAD_LETTER_UNKNOWN`, `DEAD_LETTER_REPLAY` when JetStream did not take it: it is still here.
    */
   async replay(id: number): Promise<void> {
     const letter = await this.get(id);
     const fields = headers();
     if (letter.contentType !== '') fields.set(HEADER.contentType, letter.contentType);
+    const signal = parseTelemetrySubject(letter.subject)?.signal;
+    if (signal !== undefined && signal !== 'faro') fields.set(HEADER.signal, otelSignal(signal));
     const { created } = await this.#manager.streams.info(DEAD_LETTER_STREAM);
     try {
       await jetstream(this.#connection, { timeout: REPLAY_TIMEOUT_MS }).publish(letter.subject, letter.payload, {

@@ -1,6 +1,6 @@
 /**
  * Puts the messages of an OTLP request into JetStream and waits for its word on all of them. A message's id is the hash of
- * its bytes, so a request that is sent again after a lost answer is stored once (within two minutes; cumulative sums and
+ * its bytes, so a request that is sent again after a lost answer is stored once (within five minutes; cumulative sums and
  * histograms for ever, their times tell). Before it: the receiver; after it: the telemetry stream.
  */
 import { createHash } from 'node:crypto';

@@ -90,7 +90,7 @@ async function take(
   { config, publisher }: OtlpDeps,
 ): Promise<FastifyReply> {
   const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const body = await unpacked(sent, request.headers['content-encoding'], config.maxBodyBytes);
+  const body = await unpacked(sent, request.headers['content-encoding']?.toLowerCase(), config.maxBodyBytes);
   const protobuf = isJson(request) ? otlpFromJson(signal, body.toString('utf8')) : body;
   const split = splitRequest(signal, protobuf, request.otlpSender, TELEMETRY_MAX_PAYLOAD_BYTES);
   if (!(await publisher.publish(signal, split.messages)))
@@ -165,7 +165,7 @@ function refuse(
 }
 
 function isJson(request: FastifyRequest): boolean {
-  return (request.headers['content-type'] ?? '').startsWith(JSON_TYPE);
+  return (request.headers['content-type'] ?? '').toLowerCase().startsWith(JSON_TYPE);
 }
 
 function signalOf(request: FastifyRequest): 'metrics' | 'logs' {

@@ -5,10 +5,11 @@
  */
 import { readAttributes } from '@weir/contracts/otlp/attributes';
 import { walkLogs } from '@weir/contracts/otlp/logs';
-import type { MetricHead } from '@weir/contracts/otlp/metric-points';
+import type { MetricHead, PointBase } from '@weir/contracts/otlp/metric-points';
 import { TEMPORALITY, walkMetrics } from '@weir/contracts/otlp/metrics';
-import { WIRE, WireReader } from '@weir/contracts/otlp/wire';
+import { nanosToMillis, WIRE, WireReader } from '@weir/contracts/otlp/wire';
 import { WireWriter } from '@weir/contracts/otlp/wire-writer';
+import { TimeWindow } from '../decode/time-window.ts';
 import { namedResource, senderNode } from './sender.ts';
 
 /** A part of a request that goes to JetStream as one message. */
@@ -28,6 +29,8 @@ export interface SplitRequest {
 
 /** Bytes of a message that are not its items: resource, scope, tags. */
 const FRAME_BYTES = 64;
+/** Said here by the time it comes in; decided by the time JetStream stores it, a moment later. */
+const ASTRAY = 'A time is missing, more than 8 days ago or more than an hour ahead.';
 
 /**
  * @param maxBytes of one message.
@@ -51,24 +54,39 @@ export function splitRequest(
 
 /** Reads all of it once, so that what JetStream keeps can be decoded, and says what will be left out then. */
 function check(signal: 'metrics' | 'logs', bytes: Buffer, result: SplitRequest): void {
+  const window = new TimeWindow(Date.now());
+  const refuse = (items: number, reason: string) => {
+    result.rejected += items;
+    result.reasons.add(reason);
+  };
   if (signal === 'logs') {
-    walkLogs(bytes, { resource: () => true, record() {} });
+    walkLogs(bytes, {
+      resource: () => true,
+      // one without a time is of now
+      record({ timeMs }) {
+        if (timeMs !== 0 && !window.holds(timeMs)) refuse(1, ASTRAY);
+      },
+    });
     return;
   }
+  const point = (read: PointBase, figure: number) => {
+    // the sender itself says that it has no value
+    if (read.isEmpty) return;
+    if (!Number.isFinite(figure)) refuse(1, 'A value is not a finite number.');
+    else if (!window.holds(nanosToMillis(read.timeLow, read.timeHigh))) refuse(1, ASTRAY);
+  };
   walkMetrics(bytes, {
     resource: () => true,
     metric(head) {
       const reason = unusable(head);
-      if (reason === undefined) return true;
       // of a kind that is not known, its points neither
-      result.rejected += Math.max(1, head.points);
-      result.reasons.add(reason);
-      return false;
+      if (reason !== undefined) refuse(Math.max(1, head.points), reason);
+      return reason === undefined;
     },
-    number() {},
-    histogram() {},
-    exponential() {},
-    summary() {},
+    number: (read) => point(read, read.value),
+    histogram: (read) => point(read, read.sum),
+    exponential: (read) => point(read, read.sum),
+    summary: (read) => point(read, read.sum),
   });
 }
 
