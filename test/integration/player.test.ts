@@ -48,8 +48,10 @@ describe('the player in Chromium', { skip: 'skip' in found && found.skip }, () =
   let browser: Browser;
   const open: PlayerPage[] = [];
   const play = async (query: string, script?: string): Promise<PlayerPage> => {
-    const url = `${system.node('edge-2').http}/player/?${query}`;
-    const page = await openPlayer(browser, url, undefined, async (empty) => {
+    const { http } = system.node('edge-2');
+    // a test before may have killed it
+    await waitFor('edge 2', async () => (await fetch(`${http}/readyz`)).ok, { timeoutMs: 90_000 });
+    const page = await openPlayer(browser, `${http}/player/?${query}`, undefined, async (empty) => {
       if (script) await empty.addInitScript(script);
     });
     open.push(page);
