@@ -40,6 +40,7 @@ describe('quotas of an app', () => {
   const config = (name: string): PartialConfig => ({
     node: { name },
     nats: { servers: [nats.url] },
+    relay: { stallTimeoutMs: 500 },
     limits: { apps, appGraceMs: GRACE_MS },
   });
   const at = (i: number) => edges[i] as TestNode;
@@ -96,6 +97,27 @@ describe('quotas of an app', () => {
     );
     for (const viewer of [...viewers, again]) viewer.close();
     await publisher.close();
+  });
+
+  it('leave a publisher its place when it comes again after its network went silent, here or on another node', async () => {
+    const isFull = refusedWith('NetStream.Publish.BadName', /may have no more than 1/);
+    /** Refused on `edge`, once it has heard of the publisher. */
+    const fullFor = (edge: TestNode, name: string) =>
+      waitFor(`${name} to be refused`, () =>
+        publishClip(edge.rtmpUrl(name)).then((other) => other.close().then(() => false), isFull),
+      );
+    let publisher = await publishClip(at(0).rtmpUrl('shop/a'));
+    for (const edge of [at(0), at(1)]) {
+      await fullFor(edge, 'shop/b');
+      await assert.rejects(publishClip(edge.rtmpUrl('shop/a')), isFull);
+      publisher.pause();
+      const again = await waitFor('it to be let in', () => publishClip(edge.rtmpUrl('shop/a')), { timeoutMs: 15_000 });
+      await publisher.closed;
+      publisher = again;
+      await fullFor(edge, 'shop/b');
+    }
+    await publisher.close();
+    await waitFor('the place to be free', async () => !(await useOf(at(0), 'shop'))?.cluster.publishers);
   });
 
   it('count what a member says that can be read, and nothing else', async () => {

@@ -44,6 +44,8 @@ export interface AccessOptions {
   streams: () => readonly StreamTraffic[];
   /** What viewers of each app were sent, bytes since the node started. */
   sentBytes: () => Iterable<readonly [app: string, bytes: number]>;
+  /** True when a publisher that comes now takes the place of the present one of its stream, on whatever node. */
+  takesOver: (request: AccessRequest) => Promise<boolean>;
   /** What apps use on the other nodes. */
   others: OtherNodes;
   logger: Logger;
@@ -147,9 +149,11 @@ export class Access implements Admission {
   /** A client wants to publish or play. Whoever is granted it must end the grant. */
   async ask(request: AccessRequest): Promise<Grant | Refusal> {
     const { streamChecks, callbacks } = this.#rules;
-    // Nothing may come between looking for room and taking it.
-    const refusal = (await firstRefusal(streamChecks, request)) ?? this.#quotas.refusal(request);
+    const refusal = await firstRefusal(streamChecks, request);
     if (refusal) return refusal;
+    // Nothing may come between looking for room and taking it.
+    const full = this.#quotas.refusal(request);
+    if (full && !(request.action === 'publish' && (await this.#options.takesOver(request)))) return full;
     const place = this.#ledger.takeRole(request);
     if ('refused' in place) return place;
     const { action, app, name, query } = request;

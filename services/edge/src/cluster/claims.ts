@@ -117,6 +117,14 @@ export class Claims implements StreamClaims {
     return { epoch: held.record.epoch, release: (reason) => this.#release(held, reason) };
   }
 
+  async givesWay(stream: string): Promise<boolean> {
+    const { directory, node, newestWins, isAlive } = this.#options;
+    const holder = directory.publisherOf(stream);
+    // A backup that gives way stays, and stands by.
+    if (!holder || holder.node === node || holder.backup) return false;
+    return newestWins?.(stream) === true || !(await isAlive(holder));
+  }
+
   /** What is published here, claims that are not settled included; copies. */
   records(): StreamRecord[] {
     return [...this.#held.values()].map(({ record }) => ({ ...record }));

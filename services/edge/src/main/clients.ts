@@ -50,6 +50,7 @@ export async function startClients(options: ClientsOptions) {
       return { refused: 'limit', description: `This node is full (${connections.limit} connections).` };
     },
     streams: () => streams.traffic(),
+    takesOver: ({ app, name, query }) => streams.givesWay({ app, name, query }),
     logger,
   });
   onClose(() => access.close());

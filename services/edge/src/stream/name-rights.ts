@@ -23,6 +23,8 @@ export interface StreamClaims {
    * A `backup` takes a name from nobody, and gives it to any publisher that is none.
    */
   claim(stream: string, lost: () => void, backup?: boolean): Promise<StreamClaim | undefined>;
+  /** True when another node's publisher of `stream` would give way to one that comes here now, and leave. */
+  givesWay(stream: string): Promise<boolean>;
 }
 
 /** A publisher; its socket is only counted, so it may be one of another process. */

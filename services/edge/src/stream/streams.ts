@@ -82,6 +82,16 @@ export class Streams {
     return publisher !== undefined && publisher.idleMs(Date.now()) < this.#options.staleAfterMs;
   }
 
+  /** True when the publisher of `name`, on whatever node, would leave for one that comes here now: no place is taken. */
+  async givesWay(name: StreamName): Promise<boolean> {
+    const { claims, newestWins, standby } = this.#options;
+    if (standby?.wants(name)) return false; // it would stand by beside that one
+    const key = streamKey(name);
+    const holder = this.#streams.get(key)?.publisher;
+    if (!holder) return claims.givesWay(key);
+    return !holder.backup && (newestWins?.(name.app) === true || !this.isPublished(key));
+  }
+
   /** One entry per stream. */
   snapshot(): StreamSnapshot[] {
     return this.list().map(({ hub, source }) => ({

@@ -31,7 +31,7 @@ class WorkerStreams extends Streams {
   constructor(links: string, options: Omit<StreamsOptions, 'claims' | 'openUpstream'>) {
     super({
       ...options,
-      claims: { claim: () => Promise.resolve(undefined) },
+      claims: { claim: () => Promise.resolve(undefined), givesWay: () => Promise.resolve(false) },
       openUpstream: (hub, _input, _hops, events) => new LinkPull(links, hub, events),
     });
     this.#links = links;
