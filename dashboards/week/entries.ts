@@ -45,7 +45,7 @@ export function processEntries(): Entry[] {
     entry('weir.samples.skipped', {}, '0'),
     entry('weir.outbox.messages', {}, `if(filling, 900, 1 + abs(${noise(10)}))`),
     entry('weir.outbox.size', {}, 'if(filling, 900, 1) * 9000'),
-    entry('weir.outbox.dropped', { reason: 'age' }, '0'),
+    entry('weir.outbox.dropped', { reason: 'age' }, 'if(filling, 2, 0)'),
   ];
 }
 

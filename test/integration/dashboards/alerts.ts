@@ -14,7 +14,10 @@ import { fromKept, type TestWeek } from '@weir/test/harness/week';
 const EXPECTED: Readonly<Record<IncidentName, readonly [rule: string, labels: Record<string, string>][]>> = {
   'all-silent': [['measuring-blind', { cluster: 'weir' }]],
   'ingest-lag': [['ingest-lag', { cluster: 'weir' }]],
-  'outbox-filling': [['outbox-filling', { node: 'edge-06' }]],
+  'outbox-filling': [
+    ['outbox-filling', { node: 'edge-06' }],
+    ['telemetry-lost', { node: 'edge-06' }],
+  ],
   'connection-spike': [
     ['connection-spike', { node: 'edge-07' }],
     ['connection-spike-cluster', { cluster: 'weir' }],
@@ -151,6 +154,25 @@ export function testAlerts(get: () => TestWeek): void {
   });
 
   describe('a rule', () => {
+    it('about what was lost sees it though it is told long after, and lets it rest after an hour', async () => {
+      const { ask, noisy } = get();
+      const incident = noisy.incidents.get('outbox-filling');
+      const rule = ALERT_RULES.find(({ name }) => name === 'telemetry-lost');
+      assert.ok(incident && rule);
+      const lost = async (minutesAfter: number) => {
+        const [row] = await askRule(ask, rule, incident.endMs + minutesAfter * 60_000);
+        return Number(row?.value ?? 0);
+      };
+      assert.ok((await lost(30)) > 0);
+      assert.equal(await lost(62), 0);
+    });
+    it('is never without an incident that it must find', () => {
+      const proven = new Set(Object.values(EXPECTED).flatMap((rules) => rules.map(([name]) => name)));
+      assert.deepEqual(
+        ALERT_RULES.filter(({ name }) => !proven.has(name)).map(({ name }) => name),
+        [],
+      );
+    });
     it('is an error, not good news, when ClickHouse is away', async () => {
       const { store } = get();
       const { connectAsk } = await import('@weir/dashboards/check/client');
