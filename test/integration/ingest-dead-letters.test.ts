@@ -49,7 +49,7 @@ describe('weir dead-letters', () => {
     const wrong = await run('shred');
     assert.equal(wrong.status, 1);
     assert.match(wrong.stderr, /knows list, show, replay, drop, not "shred"\. \[DEAD_LETTER_ACTION\]/);
-    assert.match((await run('drop')).stderr, /needs an id\. \[DEAD_LETTER_WHICH\]/);
+    assert.match((await run('drop')).stderr, /needs an id, or --all\. \[DEAD_LETTER_WHICH\]/);
     assert.match((await run('show', 'x')).stderr, /"x" is no id of a dead letter\. \[DEAD_LETTER_ID\]/);
     assert.match((await run('replay', '7')).stderr, /There is no dead letter 7; .* \[DEAD_LETTER_UNKNOWN\]/);
   });
@@ -75,6 +75,10 @@ describe('weir dead-letters', () => {
       [letters[0]?.id],
     );
     assert.deepEqual(await list('--node', 'nobody'), []);
+    assert.deepEqual(
+      (await list('--limit', '1')).map(({ id }) => id),
+      [letters[1]?.id],
+    );
     const table = (await run('list', '--limit', '1')).stdout;
     assert.match(table, /NODE_MISMATCH/);
     assert.match(table, /1 older ones are not shown/);
@@ -87,8 +91,10 @@ describe('weir dead-letters', () => {
 
   it('drops the chosen ones and no others', async () => {
     const letters = await list();
-    const { stdout } = await run('drop', '--all', '--code', 'DECODE');
-    assert.equal(stdout, '1 dropped.\n');
+    const both = await run('drop', String(letters[0]?.id), '--code', 'NODE_MISMATCH');
+    assert.match(both.stderr, /not both\. \[DEAD_LETTER_WHICH\]/);
+    const { stdout } = await run('drop', '--all', '--code', 'DECODE', '--json');
+    assert.deepEqual(JSON.parse(stdout), { dropped: 1 });
     assert.deepEqual(await list(), letters.slice(1));
     assert.equal((await run('drop', String(letters[1]?.id))).stdout, '1 dropped.\n');
     assert.deepEqual(await list(), []);

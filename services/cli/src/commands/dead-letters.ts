@@ -38,7 +38,7 @@ export const deadLetters: CliCommand = {
     command.argument('[id...]', 'ids of letters, as list shows them');
     command.option('--code <code>', 'only letters of this code (DECODE, NODE_MISMATCH, REFUSED, TOO_LARGE, …)');
     command.option('--node <name>', 'only letters of this node');
-    command.option('--limit <n>', 'list: the newest so many', String(DEFAULT_LIMIT));
+    command.option('--limit <n>', `list: the newest so many (default: ${DEFAULT_LIMIT}, with --json all)`);
     command.option('--all', 'replay, drop: all letters that --code and --node leave');
     command.option('--force', 'replay: also letters that are stored in part');
     command.option('--json', 'print JSON, one object per line');
@@ -61,24 +61,22 @@ type Action = (letters: DeadLetters, invocation: Invocation) => Promise<number>;
 const ACTIONS: Record<string, Action> = { list, show, replay, drop };
 
 async function list(letters: DeadLetters, { options }: Invocation): Promise<number> {
-  const limit = Number(options.limit);
+  const isJson = options.json === true;
+  const limit = Number(options.limit ?? DEFAULT_LIMIT);
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw new ConfigError('DEAD_LETTER_LIMIT', `--limit takes a whole number from 1, not "${options.limit}".`);
-  const filter = filterOf(options);
-  const isJson = options.json === true;
+  const isWhole = isJson && options.limit === undefined;
   let newest: Letter[] = [];
   let total = 0;
-  for await (const letter of letters.list(filter)) {
+  for await (const letter of letters.list(filterOf(options))) {
     total++;
-    if (isJson) print(JSON.stringify(letter));
-    else {
-      newest.push(letter);
-      if (newest.length > 2 * limit) newest = newest.slice(-limit);
-    }
+    if (isWhole) print(JSON.stringify(letter));
+    else newest.push(letter);
+    if (newest.length > 2 * limit) newest = newest.slice(-limit);
   }
-  if (isJson) return 0;
   newest = newest.slice(-limit);
-  if (total === 0) print('There are no dead letters.');
+  if (isJson) for (const letter of newest) print(JSON.stringify(letter));
+  else if (total === 0) print('There are no dead letters.');
   else {
     print(tableLines(COLUMNS, newest).join('\n'));
     if (total > newest.length) print(`${total - newest.length} older ones are not shown; see --limit.`);
@@ -112,7 +110,7 @@ async function replay(letters: DeadLetters, invocation: Invocation): Promise<num
     await letters.replay(id);
     done++;
   }
-  print(`${done} replayed.`);
+  tell(invocation, { replayed: done, left });
   if (left === 0) return 0;
   throw new WeirError(
     'DEAD_LETTER_PARTLY_STORED',
@@ -123,13 +121,24 @@ async function replay(letters: DeadLetters, invocation: Invocation): Promise<num
 async function drop(letters: DeadLetters, invocation: Invocation): Promise<number> {
   let done = 0;
   for (const { id } of await chosen(letters, invocation)) if (await letters.drop(id)) done++;
-  print(`${done} dropped.`);
+  tell(invocation, { dropped: done });
   return 0;
+}
+
+/** `3 replayed.`, or all figures as JSON. */
+function tell({ options }: Invocation, figures: Record<string, number>): void {
+  const [[name, count] = []] = Object.entries(figures);
+  print(options.json === true ? JSON.stringify(figures) : `${count} ${name}.`);
 }
 
 /** Named letters, or with --all those that match; found before the first is touched. */
 async function chosen(letters: DeadLetters, invocation: Invocation): Promise<Letter[]> {
-  if (invocation.options.all !== true) return Promise.all(idsOf(invocation).map((id) => letters.get(id)));
+  if (invocation.options.all !== true) {
+    const ids = idsOf(invocation);
+    if (invocation.options.code !== undefined || invocation.options.node !== undefined)
+      throw new ConfigError('DEAD_LETTER_WHICH', 'Give ids, or --all with --code and --node, not both.');
+    return Promise.all(ids.map((id) => letters.get(id)));
+  }
   if (invocation.args.length > 1) throw new ConfigError('DEAD_LETTER_WHICH', 'Give ids or --all, not both.');
   const all: Letter[] = [];
   for await (const letter of letters.list(filterOf(invocation.options))) all.push(letter);
@@ -138,7 +147,10 @@ async function chosen(letters: DeadLetters, invocation: Invocation): Promise<Let
 
 function idsOf({ args }: Invocation): number[] {
   const ids = args.slice(1).map(Number);
-  if (ids.length === 0) throw new ConfigError('DEAD_LETTER_WHICH', `weir dead-letters ${args[0]} needs an id.`);
+  if (ids.length === 0) {
+    const or = args[0] === 'show' ? '' : ', or --all';
+    throw new ConfigError('DEAD_LETTER_WHICH', `weir dead-letters ${args[0]} needs an id${or}.`);
+  }
   const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 1);
   if (wrong >= 0) throw new ConfigError('DEAD_LETTER_ID', `"${args[wrong + 1]}" is no id of a dead letter.`);
   return ids;
