@@ -16,7 +16,7 @@ import { type Part, Segmenter } from './segmenter.ts';
 export interface HlsLimits {
   segmentMs: number;
   partMs: number;
-  /** Complete segments kept. */
+  /** Complete segments listed; as many that were listed before are still given. */
   segments: number;
   /** Bytes kept at most; older segments go. */
   maxBytes: number;
@@ -49,6 +49,8 @@ export class HlsStream {
   #epoch: number | undefined;
   #segmenter: Segmenter | undefined;
   #segments: Segment[] = [];
+  /** Left the playlist a while ago; whoever holds an older one may still ask for them (RFC 8216, section 6.2.2). */
+  #unlisted: Segment[] = [];
   #init: { name: string; data: Buffer } | undefined;
   #sizeBytes = 0;
   /** The media playlist until the next part, cut where a viewer's query belongs. */
@@ -112,8 +114,8 @@ export class HlsStream {
   /** The bytes of a file, as the buffers they lie in; undefined when there is no such file (any more). */
   file({ file, media }: { file: string; media: FileName | undefined }): readonly Buffer[] | undefined {
     if (file === this.#init?.name) return [this.#init.data];
-    const segment =
-      media && this.#segments.findLast(({ epoch, number }) => number === media.segment && epoch === media.epoch);
+    const isMeant = ({ epoch, number }: Segment) => number === media?.segment && epoch === media.epoch;
+    const segment = media && (this.#segments.findLast(isMeant) ?? this.#unlisted.find(isMeant));
     if (!segment) return undefined;
     if (media.part === undefined) return segment.complete ? segment.parts.map(({ data }) => data) : undefined;
     const part = segment.parts[media.part];
@@ -146,6 +148,7 @@ export class HlsStream {
     this.isClosed = true;
     this.#release(() => true);
     this.#segments = [];
+    this.#unlisted = [];
   }
 
   /** Another publisher: its segments are numbered from its own beginning, and nothing of the old ones is listed. */
@@ -181,8 +184,7 @@ export class HlsStream {
     const name = `init-${createHash('sha256').update(data).digest('hex').slice(0, 12)}.mp4`;
     this.#init = { name, data };
     this.#pieces = undefined;
-    this.#segments = [];
-    this.#sizeBytes = 0;
+    this.#forgetAll();
     const { segmentMs, partMs } = this.#limits;
     this.#segmenter = new Segmenter(this.#tracks, this.#epoch ?? 0, {
       segmentMs,
@@ -196,7 +198,7 @@ export class HlsStream {
     let segment = this.#segments.at(-1);
     if (!segment || segment.number !== part.segment) {
       // After a hole the numbers do not follow: a playlist holds only what does.
-      if (segment && part.segment !== segment.number + 1) this.#forget(this.#segments.length);
+      if (segment && part.segment !== segment.number + 1) this.#forgetAll();
       segment = {
         epoch: this.#epoch ?? 0,
         number: part.segment,
@@ -215,6 +217,7 @@ export class HlsStream {
     const surplus = this.#segments.length - 1 - this.#limits.segments;
     if (surplus > 0) this.#forget(surplus);
     while (this.#sizeBytes > this.#limits.maxBytes && this.#segments.length > 1) this.#forget(1);
+    this.#boundUnlisted();
     this.#release((waiter) => waiter.isReady());
   }
 
@@ -231,6 +234,23 @@ export class HlsStream {
   }
 
   #forget(count: number): void {
-    for (const { sizeBytes } of this.#segments.splice(0, count)) this.#sizeBytes -= sizeBytes;
+    const gone = this.#segments.splice(0, count);
+    for (const { sizeBytes } of gone) this.#sizeBytes -= sizeBytes;
+    this.#unlisted.push(...gone);
+  }
+
+  /** A publisher that counts anew may use their names for other bytes. */
+  #forgetAll(): void {
+    this.#segments = [];
+    this.#unlisted = [];
+    this.#sizeBytes = 0;
+  }
+
+  /** As many as a playlist has, as long as all together keep within the bytes. */
+  #boundUnlisted(): void {
+    const { segments, maxBytes } = this.#limits;
+    this.#unlisted.splice(0, Math.max(0, this.#unlisted.length - segments));
+    let bytes = this.#unlisted.reduce((sum, { sizeBytes }) => sum + sizeBytes, this.#sizeBytes);
+    while (bytes > maxBytes && this.#unlisted.length > 0) bytes -= this.#unlisted.shift()?.sizeBytes ?? 0;
   }
 }
