@@ -151,7 +151,9 @@ class StopAndWaitPublisher implements Publisher {
       });
       return undefined;
     } catch (error) {
-      return this.#waits(reasonOf(error), error);
+      return isTakenByNobody(error)
+        ? this.#waits('no JetStream stream takes it yet')
+        : this.#waits(reasonOf(error), error);
     }
   }
 
@@ -211,7 +213,11 @@ function messageHeaders(message: OutboxMessage): MsgHdrs {
 /** All of these end by themselves or by an operator; the message stays until JetStream has it. */
 function reasonOf(error: unknown): string {
   if (error instanceof JetStreamApiError) return `JetStream refuses, code ${error.code}`;
-  if (!(error instanceof Error)) return 'unknown';
-  const nobodyTakesIt = [error, error.cause].some((one) => one instanceof RequestError && one.isNoResponders());
-  return nobodyTakesIt ? 'no JetStream stream takes it yet' : error.name;
+  return error instanceof Error ? error.name : 'unknown';
+}
+
+/** Nobody answers on the subject; the client's own words for it, "jetstream is not enabled", are a guess. */
+function isTakenByNobody(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return [error, error.cause].some((one) => one instanceof RequestError && one.isNoResponders());
 }
