@@ -16,7 +16,7 @@ interface Client {
 export class FrontDesk {
   readonly #access: Admission;
   readonly #send: (message: ToWorker) => void;
-  readonly #clients = new Map<string, Client>();
+  readonly #clients = new Map<number, Client>();
   readonly #grants = new Map<number, Grant>();
   #lastGrant = 0;
   #closed = false;
@@ -67,12 +67,12 @@ export class FrontDesk {
     this.#clients.clear();
   }
 
-  async #refusalOf(client: string, ask: () => Promise<Refusal | undefined>): Promise<Refusal | undefined> {
+  async #refusalOf(client: number, ask: () => Promise<Refusal | undefined>): Promise<Refusal | undefined> {
     return this.#clients.get(client)?.refusal ?? ask();
   }
 
   async #ask(
-    client: string,
+    client: number,
     request: Parameters<Admission['ask']>[0],
   ): Promise<{ refusal: Refusal } | { grant: number }> {
     const refusal = this.#clients.get(client)?.refusal;

@@ -51,11 +51,11 @@ export type ToWorker =
 export type ToPrimary =
   | { kind: 'ready'; ports: Listeners['ports'] }
   | { kind: 'failed'; code: WeirError['code']; message: string }
-  /** A client connected; it asks for nothing yet. */
-  | { kind: 'came'; client: string; address: string }
-  | { kind: 'left'; client: string }
-  | { kind: 'connect'; call: number; client: string; caller: Caller; app: string; query: string }
-  | { kind: 'ask'; call: number; client: string; request: SentRequest }
+  /** A client connected; it asks for nothing yet. Its number is never used again by this worker. */
+  | { kind: 'came'; client: number; address: string }
+  | { kind: 'left'; client: number }
+  | { kind: 'connect'; call: number; client: number; caller: Caller; app: string; query: string }
+  | { kind: 'ask'; call: number; client: number; request: SentRequest }
   | { kind: 'end-grant'; grant: number; reason: CloseReason }
   | { kind: 'opened'; connections: ConnectionOpened[] }
   | { kind: 'closed'; connections: ConnectionClosed[] }

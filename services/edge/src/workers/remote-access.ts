@@ -15,8 +15,14 @@ type Answer = Extract<ToWorker, { kind: 'answer' }>;
 export class RemoteAccess implements Admission {
   readonly #send: (message: ToPrimary) => void;
   readonly #calls = new Map<number, (answer: Answer) => void>();
+  /**
+   * Numbers of the clients that are connected. Address and port would not do instead: a client that reset its connection
+   * before it was accepted, as health checks do, has neither.
+   */
+  readonly #clients = new Map<string, number>();
   /** Of this worker's clients, by their numbers in the primary. */
   readonly #grants = new Map<number, Grant>();
+  #lastClient = 0;
   #lastCall = 0;
 
   constructor(send: (message: ToPrimary) => void) {
@@ -26,13 +32,19 @@ export class RemoteAccess implements Admission {
   /** Only told: a refusal is kept by the primary and given when the client asks for something. */
   admit(socket: ComingSocket): undefined {
     const address = plainAddress(socket.remoteAddress);
-    const client = clientOf({ address, port: socket.remotePort ?? 0 });
+    const who = clientOf({ address, port: socket.remotePort ?? 0 });
+    this.#lastClient += 1;
+    const client = this.#lastClient;
+    this.#clients.set(who, client);
     this.#send({ kind: 'came', client, address });
-    socket.once('close', () => this.#send({ kind: 'left', client }));
+    socket.once('close', () => {
+      if (this.#clients.get(who) === client) this.#clients.delete(who);
+      this.#send({ kind: 'left', client });
+    });
   }
 
   async connect(caller: Caller, app: string, query: URLSearchParams): Promise<Refusal | undefined> {
-    const client = clientOf(caller);
+    const client = this.#numberOf(caller);
     const answer = await this.#call((call) => {
       this.#send({ kind: 'connect', call, client, caller, app, query: query.toString() });
     });
@@ -40,7 +52,7 @@ export class RemoteAccess implements Admission {
   }
 
   async ask(request: AccessRequest): Promise<Grant | Refusal> {
-    const client = clientOf(request);
+    const client = this.#numberOf(request);
     // Callers may hand in more than the request: only what it is made of can be sent.
     const { action, app, name, query, protocol, address, port, userAgent } = request;
     const sent = { action, app, name, protocol, address, port, userAgent, query: query.toString() };
@@ -66,6 +78,11 @@ export class RemoteAccess implements Admission {
     this.#calls.delete(answer.call);
   }
 
+  /** 0: one that has left. */
+  #numberOf(caller: Pick<Caller, 'address' | 'port'>): number {
+    return this.#clients.get(clientOf(caller)) ?? 0;
+  }
+
   #call(send: (call: number) => void): Promise<Answer> {
     this.#lastCall += 1;
     const call = this.#lastCall;
@@ -76,7 +93,7 @@ export class RemoteAccess implements Admission {
   }
 }
 
-/** A connected client; address and port are unique among the open ones. */
+/** A client that can ask for something: address and port are unique among these. */
 function clientOf({ address, port }: Pick<Caller, 'address' | 'port'>): string {
   return `${address} ${port}`;
 }
