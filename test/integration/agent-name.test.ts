@@ -46,7 +46,7 @@ describe('the name of an agent', () => {
     return child;
   };
   const listed = async (name: string) => {
-    const { stdout } = await weir(['nodes', '--json', '--nats-servers', nats.url, '--data', folder]);
+    const { stdout } = await weir(['nodes', '--json', '--nats-servers', nats.url], { cwd: folder });
     const rows = JSON.parse(stdout) as { node: string; role: string; alive: object | null; reasons: string[] }[];
     return rows.find(({ node }) => node === name);
   };

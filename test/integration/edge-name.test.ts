@@ -33,7 +33,7 @@ describe('the name of a node', () => {
     nats: { servers: [nats.url] },
   });
   const listed = async () => {
-    const { stdout } = await weir(['nodes', '--json', '--nats-servers', nats.url, '--data', folder]);
+    const { stdout } = await weir(['nodes', '--json', '--nats-servers', nats.url], { cwd: folder });
     return JSON.parse(stdout) as { node: string; alive: { machineId: string } | null; reasons: string[] }[];
   };
   const holder = async () => (await listed()).map(({ alive }) => alive?.machineId).join();

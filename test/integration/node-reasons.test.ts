@@ -28,8 +28,8 @@ describe('why a node is not there', () => {
   });
   const listed = async () => {
     const login = ['--nats-servers', nats.url, '--nats-user', 'weir', '--nats-password', 'right'];
-    // nothing runs in this folder: only what is said here counts
-    const { stdout } = await weir(['nodes', '--json', ...login, '--nats-monitors', monitor, '--data', '/nonexistent']);
+    // nothing runs in this folder or above: only what is said here counts
+    const { stdout } = await weir(['nodes', '--json', ...login, '--nats-monitors', monitor], { cwd: '/' });
     const rows = JSON.parse(stdout) as { node: string; reasons: string[] }[];
     return new Map(rows.map(({ node, reasons }) => [node, reasons.join(' ')]));
   };
