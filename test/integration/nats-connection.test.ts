@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { type ConfigSources, loadConfig } from '@weir/contracts/config/load';
 import { createLogger } from '@weir/contracts/logger';
+import { Bucket } from '@weir/contracts/nats/bucket';
 import { connectNats, type NatsHandle, type NatsState } from '@weir/contracts/nats/connect';
 import { DEAD_LETTER_STREAM, TELEMETRY_STREAM } from '@weir/contracts/nats/names';
 import { DUPLICATE_WINDOW_MS, ensureTelemetryStreams } from '@weir/contracts/nats/streams';
 import { startNats, type TestNats } from '@weir/test/harness/nats';
+import { waitFor } from '@weir/test/harness/wait';
 
 const logger = createLogger('test', 'silent');
 const settings = (sources: ConfigSources) => loadConfig(sources);
@@ -41,6 +44,25 @@ describe('a handle to NATS', () => {
     nats = await startNats();
   });
   after(() => nats.close());
+
+  it('leaves no timer behind when it is closed at any moment of a bucket beginning to be followed', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    for (let i = 0; i < 60; i++) {
+      const handle = connectNats(natsConfig(nats.url), 'short', logger);
+      await handle.ready(10_000);
+      const bucket = new Bucket(handle, { name: 'short_lived', leaseMs: 60_000, replicas: 1 }, logger);
+      await bucket.open();
+      const stop = bucket.follow(
+        () => {},
+        () => {},
+      );
+      await delay(i / 15);
+      stop();
+      await handle.close();
+    }
+    await waitFor('timers to end', () => timers() <= before);
+  });
 
   it('is had at once and connects when NATS comes up later', async () => {
     const port = await freePort();

@@ -69,8 +69,8 @@ export class Bucket {
       try {
         this.reset();
         const kv = await this.open();
-        if (!kv || stopped || mine !== round) return;
-        const entries = await kv.watch();
+        if (!kv || stopped || mine !== round || this.#nats.state !== 'connected') return;
+        const entries = await this.#nats.settles(kv.watch());
         if (stopped || mine !== round) return entries.stop();
         stopWatch = () => entries.stop();
         onConnected();

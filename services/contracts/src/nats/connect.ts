@@ -36,7 +36,12 @@ export interface NatsHandle {
   ready(timeoutMs?: number): Promise<NatsConnection>;
   /** Calls `listener` on each change of the state; returns how to stop that. */
   onChange(listener: (state: NatsState) => void): () => void;
-  /** Sends what is buffered (at most 2 s), then closes; may be called more than once. */
+  /**
+   * What must be through before the connection closes: a consumer that is being set up when that happens leaves a timer of
+   * the library running, which nobody can stop and which keeps the process alive.
+   */
+  settles<T>(work: Promise<T>): Promise<T>;
+  /** Waits for what {@link settles}, sends what is buffered (both in at most 2 s), then closes; may be called more than once. */
   close(): Promise<void>;
 }
 
@@ -63,6 +68,7 @@ class Handle implements NatsHandle {
   readonly #logger: Logger;
   readonly #options: NodeConnectionOptions;
   readonly #listeners = new Set<(state: NatsState) => void>();
+  readonly #unsettled = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #lastError: unknown;
@@ -101,6 +107,15 @@ class Handle implements NatsHandle {
     return () => this.#listeners.delete(listener);
   }
 
+  async settles<T>(work: Promise<T>): Promise<T> {
+    this.#unsettled.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#unsettled.delete(work);
+    }
+  }
+
   async close(): Promise<void> {
     if (this.state !== 'closed') {
       const wasConnected = this.state === 'connected';
@@ -108,8 +123,10 @@ class Handle implements NatsHandle {
       this.#stop.abort();
       const connection = this.connection;
       if (connection && !connection.isClosed()) {
-        if (wasConnected)
-          await Promise.race([connection.drain().catch(() => {}), sleep(DRAIN_TIMEOUT_MS, undefined, { ref: false })]);
+        if (wasConnected) {
+          const drained = Promise.allSettled(this.#unsettled).then(() => connection.drain());
+          await Promise.race([drained.catch(() => {}), sleep(DRAIN_TIMEOUT_MS, undefined, { ref: false })]);
+        }
         await connection.close();
       }
     }

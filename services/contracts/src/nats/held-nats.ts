@@ -44,6 +44,10 @@ export class HeldNats implements NatsHandle {
     };
   }
 
+  settles<T>(work: Promise<T>): Promise<T> {
+    return this.#nats.settles(work);
+  }
+
   /** Nothing: the handle behind it is closed by who made it. */
   async close(): Promise<void> {}
 }
