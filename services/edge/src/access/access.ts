@@ -151,7 +151,7 @@ export class Access implements Admission {
     const { streamChecks, callbacks } = this.#rules;
     const refusal = await firstRefusal(streamChecks, request);
     if (refusal) return refusal;
-    // Nothing may come between looking for room and taking it.
+    // Nothing may come between looking for room and taking it; who takes over gets the place of the one that leaves.
     const full = this.#quotas.refusal(request);
     if (full && !(request.action === 'publish' && (await this.#options.takesOver(request)))) return full;
     const place = this.#ledger.takeRole(request);

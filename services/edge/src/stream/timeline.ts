@@ -6,7 +6,7 @@
 import { AUDIO, VIDEO } from './media.ts';
 
 /** A step back of more than this, or one forward of more than {@link FORWARD_JUMP_MS}, is a jump and not a late message. */
-export const BACKWARD_JUMP_MS = 1_000;
+const BACKWARD_JUMP_MS = 1_000;
 export const FORWARD_JUMP_MS = 600_000;
 /** Where the other track stands, a track may begin so much earlier. ffmpeg interleaves up to this. */
 export const TRACK_LAG_MS = 10_000;
